@@ -57,9 +57,9 @@ class Fork(wiring.Component):
 class Fifo(wiring.Component):
     """First in, first out: stream `i` to stream `o`, `depth` payloads between.
 
-    Throughput: one payload a cycle. Both handshakes are registered: no combinational path from `i` to `o`, nor
-    from `o.ready` to `i.ready`. `i` stalls when `depth` payloads are held (depth >= 3: one less while the output
-    register is empty).
+    Throughput: one payload a cycle. Both handshakes are registered: no combinational path from `i` to `o`,
+    nor from `o.ready` to `i.ready`. `i` stalls when `depth` payloads are held (depth >= 3: one less while
+    the output register is empty).
     Latency: `latency` cycles from an accepted payload to `o.valid`. Reset: empty.
     Depth 2 is a pair of registers, which cuts a path; more is a memory (LUT or block RAM, the tool's choice).
     """

@@ -1,0 +1,134 @@
+"""Runs cocotb benches on Verilator: `run_bench` from a pytest function, `bench_params` inside the simulator.
+
+Environment: HERON_SEED=N replays a seed ('random' draws a fresh one), HERON_WAVES=1 leaves a wave file,
+HERON_TESTS=REGEX runs only the cocotb tests whose name matches.
+"""
+
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree
+import zlib
+from pathlib import Path
+
+import cocotb_tools.config
+import find_libpython
+
+from sim import build, toolchain
+from sim.toolchain import BUILD
+from sim.verilog import export
+
+
+def bench_seed(name: str) -> int:
+    """The seed of bench `name`: from HERON_SEED, or else always the same one."""
+    wanted = os.environ.get("HERON_SEED", "")
+    if wanted == "random":
+        return random.SystemRandom().randrange(1 << 31)
+    return int(wanted) if wanted else zlib.crc32(name.encode()) & 0x7FFFFFFF
+
+
+def bench_params() -> dict:
+    """In the simulator: the `params` that `run_bench` was given."""
+    return json.loads(os.environ["HERON_BENCH_PARAMS"])
+
+
+def run_bench(
+    component,
+    test_module: str,
+    name: str,
+    *,
+    tests: int,
+    params: dict | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 600,
+) -> list[str]:
+    """Verilate `component`, run the cocotb tests of `test_module` on it; AssertionError unless all pass.
+
+    name: of this bench and of the top module; an identifier, its own for each set of parameters.
+    tests: how many cocotb tests there must be at least; fewer, or none, or no results at all is a failure.
+    params: JSON-able, what the tests read with `bench_params`.
+    Returns the names of the tests that ran. Logs and waves are in build/bench/NAME.
+    """
+    exported = export(component, name)
+    waves = os.environ.get("HERON_WAVES", "0") not in ("", "0")
+    tracing = (["--trace-fst"] if toolchain.has_fst() else ["--trace"]) if waves else []
+    libraries = Path(cocotb_tools.config.libs_dir)
+    linker = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
+    options = ["--exe", "--vpi", "--timescale", "1ns/1ps", "-o", "simulation", "-LDFLAGS", linker]
+    binary = build.verilate(
+        exported,
+        flags=[*options, *tracing],
+        sources=[Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"],
+        make=build.BENCH_MAKE,
+        target="simulation",
+    )
+    folder = BUILD / "bench" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    results, log, seed = folder / "results.xml", folder / "run.log", bench_seed(name)
+    results.unlink(missing_ok=True)
+    print(f"{name}: seed {seed}, log {log}; replay with HERON_SEED={seed}")
+    variables = {
+        **_cocotb_environment(libraries),
+        "COCOTB_TOPLEVEL": name,
+        "COCOTB_TEST_MODULES": test_module,
+        "COCOTB_RESULTS_FILE": str(results),
+        "COCOTB_RANDOM_SEED": str(seed),
+        "HERON_BENCH_PARAMS": json.dumps(params or {}),
+        **(env or {}),
+    }
+    wanted = os.environ.get("HERON_TESTS")
+    if wanted:
+        variables["COCOTB_TEST_FILTER"] = wanted
+    with open(log, "w") as output:
+        try:
+            status = subprocess.run(
+                [str(binary), *(["--trace"] if waves else [])],
+                cwd=folder,
+                env=variables,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=timeout,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name}: no end after {timeout} s, seed {seed}\n{_tail(log)}") from None
+    passed, failed = read_results(results)
+    if failed or status:
+        raise AssertionError(f"{name}: seed {seed}, exit {status}, failed: {failed}\n{_tail(log)}")
+    if len(passed) < (1 if wanted else max(1, tests)):
+        raise AssertionError(f"{name}: {len(passed)} tests ran, {tests} expected\n{_tail(log)}")
+    return passed
+
+
+def read_results(path: Path) -> tuple[list[str], list[str]]:
+    """Names of the tests that passed and that did not (failed, skipped, broken) in a cocotb results file."""
+    if not path.exists():
+        return [], ["no results file was written"]
+    passed, failed = [], []
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        bad = any(case.find(tag) is not None for tag in ("failure", "error", "skipped"))
+        (failed if bad else passed).append(case.get("name", "?"))
+    return passed, failed
+
+
+def _tail(log: Path, lines: int = 60) -> str:
+    text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace"))
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def _cocotb_environment(libraries: Path) -> dict[str, str]:
+    libpython = find_libpython.find_libpython()
+    if libpython is None:
+        raise toolchain.ToolError("missing libpython: apt install libpython3-dev")
+    return {
+        **os.environ,
+        "PATH": os.environ.get("PATH", "") + os.pathsep + str(libraries),
+        "PYTHONPATH": os.pathsep.join([str(toolchain.ROOT), *sys.path]),
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "GPI_USERS": ";".join([libpython, cocotb_tools.config.pygpi_entry_point()]),
+        "TOPLEVEL_LANG": "verilog",
+        "COCOTB_TRUST_INERTIAL_WRITES": "1",
+        "COCOTB_ANSI_OUTPUT": "0",
+    }
