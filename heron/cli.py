@@ -1,0 +1,323 @@
+"""The `heron` command. Bad input is one line on stderr and exit code 2."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from hdl.params import DEFAULT_PRESET, PRESETS
+from heron.errors import HeronError
+
+cli = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Heron: an H.265 intra encoder in hardware, its reference codec, and the tools around them.",
+)
+bench = typer.Typer(no_args_is_help=True, help="Measure: compression, cycles, speed.")
+cli.add_typer(bench, name="bench")
+
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Anything FFmpeg opens, .y4m, or raw .yuv with --size.")]
+Size = Annotated[str | None, typer.Option(metavar="WxH", help="Size of a raw .yuv input.")]
+Frames = Annotated[int | None, typer.Option(metavar="N", help="Only so many frames.")]
+Start = Annotated[int, typer.Option(metavar="N", help="First frame, counted from 0.")]
+Preset = Annotated[str, typer.Option(metavar="NAME", help="Build of the core: see 'heron presets'.")]
+EngineName = Annotated[str, typer.Option(metavar="rtl|model", help="The Verilated core, or the reference codec.")]
+Clips = Annotated[
+    Path | None,
+    typer.Option(envvar="HERON_CLIPS", help="Folder of clips; without it the embedded demo clip."),
+]
+Qps = Annotated[str, typer.Option(metavar="A,B,...", help="Quantisers.")]
+
+
+def say(text: str) -> None:
+    """A note for the user, apart from the command's output."""
+    print(text, file=sys.stderr)
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    from heron.video import parse_size
+
+    return parse_size(text) if text else None
+
+
+def _qps(text: str) -> list[int]:
+    try:
+        qps = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise HeronError(f"qps is '{text}'; it must look like 22,27,32,37") from None
+    for qp in qps:
+        if not 0 <= qp <= 51:
+            raise HeronError(f"qp is {qp}; it must be from 0 to 51")
+    return qps
+
+
+@cli.command()
+def encode(
+    input: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", help=".hevc .h265 .265 .mp4 or .mkv")],
+    engine: EngineName = "rtl",
+    qp: Annotated[int, typer.Option(help="Quantiser, 0 (best) to 51.")] = 32,
+    frames: Frames = None,
+    start: Start = 0,
+    size: Size = None,
+    fps: Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")] = None,
+    preset: Preset = DEFAULT_PRESET,
+    recon: Annotated[Path | None, typer.Option(metavar="FILE.y4m", help="Reconstruction.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles.")] = None,
+    trace: Annotated[Path | None, typer.Option(metavar="DIR", help="Stage boundaries, for 'heron trace'.")] = None,
+    stall_seed: Annotated[int | None, typer.Option(metavar="N", help="Random stalls in the RTL.")] = None,
+    hash: Annotated[bool, typer.Option("--hash/--no-hash", help="A picture hash SEI after each picture.")] = False,
+) -> None:
+    """Encode a clip to an H.265 stream."""
+    from heron.encode import Job, encode_file
+
+    job = Job(
+        input=input,
+        output=output,
+        engine=engine,
+        qp=qp,
+        frames=frames,
+        start=start,
+        size=_size(size),
+        rate=_rate(fps),
+        preset=preset,
+        recon=recon,
+        report=report,
+        trace=trace,
+        stall_seed=stall_seed,
+        write_hash=hash,
+    )
+    print_report(encode_file(job, say))
+
+
+def _rate(text: str | None) -> Fraction | None:
+    try:
+        rate = Fraction(text) if text else None
+    except (ValueError, ZeroDivisionError):
+        raise HeronError(f"fps is '{text}'; it must look like 25 or 30000/1001") from None
+    if rate is not None and rate <= 0:
+        raise HeronError(f"fps is {text}; it must be more than 0")
+    return rate
+
+
+def print_report(report: dict) -> None:
+    """The report as a short table."""
+    table = Table(show_header=False, box=None)
+    psnr = report["psnr"]
+    table.add_row("pictures", f"{report['frames']} of {report['width']}x{report['height']}, QP {report['qp']}")
+    table.add_row("engine", f"{report['engine']}, preset {report['preset']}")
+    table.add_row("bits", f"{report['bits']:,} ({report['vcl_bits']:,} in slices)")
+    table.add_row("PSNR", "  ".join(f"{name.upper()} {psnr[name]:.2f} dB" for name in "yuv"))
+    if "cycles" in report:
+        table.add_row("cycles", f"{report['cycles']:,} ({report['cycles_per_luma_sample']:.2f} per luma sample)")
+        table.add_row("bins", f"{report['bins']:,}")
+        for stage, count in report["stall_cycles"].items():
+            table.add_row(f"stalls {stage}", f"{count:,} cycles")
+    Console().print(table)
+
+
+@cli.command()
+def decode(
+    input: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .y4m file.")],
+    frames: Frames = None,
+    start: Start = 0,
+) -> None:
+    """Decode any video to y4m with FFmpeg."""
+    from heron.outputs import Outputs
+    from heron.progress import progress
+    from heron.video import open_source
+    from heron.writers import Y4mWriter
+
+    if output.suffix.lower() != ".y4m":
+        raise HeronError(f"{output}: the name must end in .y4m")
+    source = open_source(input)
+    for note in source.notes:
+        say(f"{input}: {note}")
+    with Outputs() as outputs:
+        writer = Y4mWriter(outputs.open(output), source.width, source.height, source.rate, source.colour)
+        for frame in progress(source.frames(start, frames), "decode", source.count(start, frames)):
+            writer.write(frame.planes)
+
+
+@cli.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A")],
+    b: Annotated[Path, typer.Argument(metavar="B")],
+    size: Size = None,
+    frames: Frames = None,
+) -> None:
+    """PSNR and SSIM per plane between two clips."""
+    from heron.compare import compare_files
+
+    result = compare_files(a, b, _size(size), frames)
+    for note in result.notes:
+        say(note)
+    table = Table("", "Y", "U", "V", title=f"{result.frames} frames")
+    table.add_row("PSNR dB", *(f"{value:.4f}" for value in result.psnr))
+    table.add_row("SSIM", *(f"{value:.6f}" for value in result.ssim))
+    table.add_row("equal", *("yes" if equal else "no" for equal in result.equal))
+    Console().print(table)
+
+
+@cli.command()
+def presets() -> None:
+    """The builds of the core that have a name."""
+    table = Table("preset", "CTU", "largest picture", "")
+    for name, params in PRESETS.items():
+        largest = f"{params.max_width}x{params.max_height}"
+        table.add_row(name, str(params.ctb_size), largest, "default" if name == DEFAULT_PRESET else "")
+    Console().print(table)
+
+
+@cli.command()
+def verilog(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for NAME.v and NAME.json.")],
+    preset: Preset = DEFAULT_PRESET,
+    block: Annotated[str | None, typer.Option(metavar="NAME", help="One block instead of the core.")] = None,
+) -> None:
+    """Write the core, or one of its blocks, as Verilog with a JSON that describes it."""
+    from heron.export import export_verilog
+
+    say(f"wrote {export_verilog(output, preset, block)}")
+
+
+@cli.command()
+def trace(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="What 'heron encode --trace DIR' wrote.")],
+    picture: Annotated[int, typer.Option(help="Which picture, counted from 0.")] = 0,
+    at: Annotated[str | None, typer.Option(metavar="X,Y", help="The block that covers this luma sample.")] = None,
+    levels: Annotated[bool, typer.Option("--levels", help="Print the block's coefficient levels too.")] = False,
+    bins: Annotated[bool, typer.Option("--bins", help="Print the bins of its coding-tree unit too.")] = False,
+) -> None:
+    """Look into a trace: which decision, which block, which bits."""
+    from heron.trace import print_block, print_summary, read_trace
+
+    data = read_trace(folder, picture)
+    if at is None:
+        print_summary(data)
+        return
+    try:
+        x, y = (int(part) for part in at.split(","))
+    except ValueError:
+        raise HeronError(f"at is '{at}'; it must look like 64,32") from None
+    print_block(data, x, y, levels, bins)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check the tools that Heron needs from the system."""
+    from heron.doctor import main
+
+    raise typer.Exit(main())
+
+
+@bench.command("rd")
+def bench_rd(
+    engine: EngineName = "model",
+    preset: Preset = DEFAULT_PRESET,
+    clips: Clips = None,
+    anchors: Annotated[Path | None, typer.Option(help="JSON of anchor points; else measured and cached.")] = None,
+    anchor: Annotated[str, typer.Option(metavar="PRESET", help="libx265 preset to compare with.")] = "medium",
+    qps: Qps = "22,27,32,37",
+    frames: Frames = None,
+    only: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only clips with these names.")] = None,
+) -> None:
+    """Compression against libx265, all pictures intra: BD-rate, plots, a page in build/bench/rd."""
+    from heron.bench.rd import run
+
+    names = only.split(",") if only else None
+    run(clips, engine, preset, _qps(qps), frames, anchors, anchor, names)
+
+
+@bench.command("cycles")
+def bench_cycles(
+    preset: Preset = DEFAULT_PRESET,
+    clips: Clips = None,
+    qps: Qps = "22,27,32,37",
+    frames: Annotated[int, typer.Option(metavar="N", help="Frames of each clip.")] = 1,
+    largest: Annotated[str, typer.Option(metavar="WxH", help="Leave out larger clips.")] = "1024x576",
+) -> None:
+    """Cycles per luma sample of the RTL, with the stages that limit it; a page in build/bench/cycles."""
+    from heron.bench.cycles import run
+    from heron.video import parse_size
+
+    run(clips, preset, _qps(qps), frames, parse_size(largest))
+
+
+@bench.command("speed")
+def bench_speed(
+    preset: Preset = DEFAULT_PRESET,
+    qp: Annotated[int, typer.Option(help="Quantiser.")] = 32,
+    size: Annotated[str, typer.Option(metavar="WxH", help="Size of the picture.")] = "1280x720",
+    frames: Annotated[int, typer.Option(metavar="N")] = 8,
+) -> None:
+    """Frames a second of the reference codec on one core."""
+    from heron.bench.speed import run
+    from heron.video import parse_size
+
+    run(preset, qp, parse_size(size), frames)
+
+
+@cli.command()
+def demo() -> None:
+    """Encode the embedded clip with the RTL and prove the result; leaves build/demo."""
+    from heron.demo import run
+
+    run()
+
+
+def app(arguments: list[str] | None = None) -> None:
+    """Entry point: runs the command, turns errors into one line and an exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(_run(lambda: typer.main.get_command(cli).main(arguments, "heron", standalone_mode=False)))
+
+
+def _run(command: Callable[[], object]) -> int:
+    try:
+        result = command()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except HeronError as error:
+        return _fail(str(error), 2)
+    except typer.Abort:
+        return _fail("interrupted", 130)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", 2)
+    except Exception as error:
+        return _fail(*_other(error))
+
+
+def _other(error: Exception) -> tuple[str, int]:
+    """Usage errors and missing tools have a message of their own; anything else is a fault of this program."""
+    if hasattr(error, "format_message"):
+        return error.format_message() or "heron --help tells the commands", 2
+    if type(error).__name__ == "ToolError":
+        return str(error), 2
+    if os.environ.get("HERON_DEBUG"):
+        raise error
+    kind = type(error).__name__
+    return f"internal error, {kind}: {error} (HERON_DEBUG=1 shows where)", 1
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"heron: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    app()

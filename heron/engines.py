@@ -1,0 +1,76 @@
+"""The two engines behind one call: the reference codec ('model') and the Verilated core ('rtl')."""
+
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+
+from hdl.params import PRESETS, Params
+from heron.errors import HeronError
+from verif.reference.config import PictureConfig
+
+Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Engine(Protocol):
+    """Codes one picture at a time.
+
+    `encode_picture` takes uint8 planes of width x height and gives the picture's Annex B bytes, its reconstruction
+    at the coded size, and statistics: empty for the model; for the RTL at least `cycles`, `bins` and
+    `stall_cycles` by stage.
+    """
+
+    name: str
+
+    def encode_picture(self, config: PictureConfig, planes: Planes) -> tuple[bytes, Planes, dict[str, Any]]: ...
+
+
+class ModelEngine:
+    """The reference codec. `trace(config, planes)` gives its PictureTrace too."""
+
+    name = "model"
+
+    def encode_picture(self, config: PictureConfig, planes: Planes):
+        from verif.reference.encoder import encode_picture
+
+        result = encode_picture(config, *planes)
+        return result.data, result.recon, {}
+
+
+class RtlEngine:
+    """The Verilated core, built on first use and cached. A stall seed delays its streams at random."""
+
+    name = "rtl"
+
+    def __init__(self, params: Params, stall_seed: int | None = None):
+        from sim.harness import Core
+
+        self._core = Core(params)
+        self._stall_seed = stall_seed
+
+    def encode_picture(self, config: PictureConfig, planes: Planes):
+        picture = asdict(config)
+        del picture["ctb_log2_size"]
+        return self._core.encode_picture(picture, planes, stall_seed=self._stall_seed)
+
+
+ENGINES = ("rtl", "model")
+
+
+def preset_params(preset: str) -> Params:
+    """The parameters of a named preset."""
+    if preset not in PRESETS:
+        raise HeronError(f"there is no preset '{preset}'; there are {', '.join(PRESETS)}")
+    return PRESETS[preset]
+
+
+def make_engine(name: str, preset: str, stall_seed: int | None = None) -> Engine:
+    """An engine by name, for a preset."""
+    params = preset_params(preset)
+    if name == "model":
+        if stall_seed is not None:
+            raise HeronError("a stall seed is for the engine 'rtl'; the model has no streams to stall")
+        return ModelEngine()
+    if name == "rtl":
+        return RtlEngine(params, stall_seed)
+    raise HeronError(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")

@@ -1,0 +1,102 @@
+"""Sinks: raw Annex B, mp4 and mkv around the same bytes, and y4m."""
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+
+from heron.errors import HeronError
+from heron.outputs import Outputs
+from heron.video import Colour
+
+RAW_SUFFIXES = (".hevc", ".h265", ".265")
+CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
+
+
+class AnnexBWriter:
+    """The byte stream as it is."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def write(self, picture: bytes, pts: int) -> None:
+        self._file.write(picture)
+
+    def finish(self) -> None:
+        self._file.flush()
+
+
+class ContainerWriter:
+    """Coded pictures in an mp4 (hvc1) or Matroska file, each at the time its source frame had.
+
+    The parameter sets are taken from the first picture; times start at zero.
+    """
+
+    def __init__(self, file: BinaryIO, format: str, rate: Fraction, time_base: Fraction):
+        self._file, self._format, self._rate, self._time_base = file, format, rate, time_base
+        self._container = None
+        self._stream = None
+        self._first_pts = 0
+
+    def _open(self, first_picture: bytes):
+        with av.open(io.BytesIO(first_picture), format="hevc") as probe:
+            self._container = av.open(self._file, "w", format=self._format)
+            stream = self._container.add_stream_from_template(probe.streams.video[0], opaque=True)
+        if self._format == "mp4":
+            stream.codec_context.codec_tag = "hvc1"
+        stream.time_base = self._time_base
+        stream.codec_context.framerate = self._rate
+        self._stream = stream
+
+    def write(self, picture: bytes, pts: int) -> None:
+        if self._container is None:
+            self._open(picture)
+            self._first_pts = pts
+        packet = av.Packet(picture)
+        packet.stream = self._stream
+        packet.time_base = self._time_base
+        packet.pts = packet.dts = pts - self._first_pts
+        packet.duration = max(1, round(1 / (self._rate * self._time_base)))
+        packet.is_keyframe = True
+        self._container.mux_one(packet)
+
+    def finish(self) -> None:
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+        self._file.flush()
+
+
+class Y4mWriter:
+    """YUV4MPEG2, 4:2:0 8-bit."""
+
+    def __init__(self, file: BinaryIO, width: int, height: int, rate: Fraction, colour: Colour):
+        self._file = file
+        colour_range = "FULL" if colour.full_range else "LIMITED"
+        header = f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 C420jpeg"
+        file.write(f"{header} XCOLORRANGE={colour_range}\n".encode())
+
+    def write(self, planes) -> None:
+        self._file.write(b"FRAME\n" + b"".join(plane.tobytes() for plane in planes))
+
+    def finish(self) -> None:
+        self._file.flush()
+
+
+def check_stream_name(path) -> None:
+    """Raises when the name of an encoded file does not tell a format that is written here."""
+    if Path(path).suffix.lower() not in (*RAW_SUFFIXES, *CONTAINERS):
+        known = " ".join((*RAW_SUFFIXES, *CONTAINERS))
+        raise HeronError(f"{path}: the name must end in one of {known}")
+
+
+def stream_writer(outputs: Outputs, path, rate: Fraction, time_base: Fraction):
+    """The writer for an encoded file, by the end of its name."""
+    check_stream_name(path)
+    file = outputs.open(path)
+    suffix = Path(path).suffix.lower()
+    if suffix in CONTAINERS:
+        return ContainerWriter(file, CONTAINERS[suffix], rate, time_base)
+    return AnnexBWriter(file)
