@@ -3,12 +3,18 @@
 A Struct is a dict with every field, an array a list, a plain shape an int.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from amaranth import Shape, ShapeCastable
 from amaranth.lib import data
 
 
 class Packer:
     """pack: value to int; unpack: int to value, for one shape. Values out of range are a ValueError."""
+
+    pack: Callable[[Any], int]
+    unpack: Callable[[int], Any]
 
     def __init__(self, shape):
         layout = data.Layout.cast(shape) if isinstance(shape, ShapeCastable) else None
@@ -19,7 +25,7 @@ class Packer:
             element = Packer(layout.elem_shape)
             self.pack, self.unpack = _array(element, layout.length)
         elif layout is not None:
-            fields = [(name, field.offset, Packer(field.shape)) for name, field in layout]
+            fields = [(str(name), field.offset, Packer(field.shape)) for name, field in layout]
             self.pack, self.unpack = _struct(fields)
         else:
             self.pack, self.unpack = _integer(plain)
