@@ -1,0 +1,154 @@
+"""ReferenceSamples and SubblockPredictor together against the reference's prediction: every size, mode, extreme data."""
+
+import random
+
+import cocotb
+import numpy as np
+import pytest
+from amaranth import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from cocotb.triggers import RisingEdge
+
+from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
+from hdl.intra.reference_samples import ROW, ReferenceSamples
+from hdl.intra.subblock_predictor import BLOCK, PredictorCommand, SubblockPredictor
+from sim.runner import run_bench
+from verif.bench.payload import Packer
+from verif.bench.streams import start
+from verif.reference import prediction
+
+
+class PredictorPair(wiring.Component):
+    """The two blocks wired as a stage wires them."""
+
+    load: In(1)
+    first: In(1)
+    top: In(ROW)
+    left: In(ROW)
+    corner: In(8)
+    smooth: In(1)
+    project: In(1)
+    busy: Out(1)
+    wants_smoothing: Out(1)
+    wants_projection: Out(1)
+    command: In(PredictorCommand)
+    valid: In(1)
+    samples: Out(BLOCK)
+    o_valid: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.references = references = ReferenceSamples()
+        m.submodules.predictor = predictor = SubblockPredictor()
+        swapped = is_swapped(self.command.mode)
+        for port in ("load", "first", "corner", "smooth", "project"):
+            m.d.comb += getattr(references, port).eq(getattr(self, port))
+        with m.If(swapped):
+            m.d.comb += [references.main.eq(self.left), references.side.eq(self.top)]
+        with m.Else():
+            m.d.comb += [references.main.eq(self.top), references.side.eq(self.left)]
+        m.d.comb += [
+            references.log2_size.eq(self.command.log2_size),
+            references.mode.eq(self.command.mode),
+            self.busy.eq(references.busy),
+            predictor.arrays.eq(references.arrays),
+            predictor.command.eq(self.command),
+            predictor.valid.eq(self.valid),
+            self.samples.eq(predictor.samples),
+            self.o_valid.eq(predictor.o_valid),
+        ]
+        for port, needs in (("wants_smoothing", needs_smoothing), ("wants_projection", needs_projection)):
+            args = (self.command.is_luma,) if needs is needs_smoothing else ()
+            flag = needs(m, self.command.mode, self.command.log2_size, *args, "block")
+            m.d.comb += getattr(self, port).eq(flag)
+        return m
+
+
+def golden(p, log2, mode, luma):
+    """Samples of the block in raster order, from the reference codec."""
+    n = 1 << log2
+    line, smoothed = np.array(p, np.int32), np.zeros(129, np.int32)
+    out, scratch = np.zeros((32, 32), np.int32), np.zeros(194, np.int32)
+    if luma and prediction.is_filtered(log2, mode):
+        prediction.smooth(line, n, smoothed)
+        line = smoothed
+    prediction.predict(line, log2, mode, luma and log2 < 5, scratch, out)
+    return out[:n, :n]
+
+
+def lines(rng, n):
+    """Reference lines: noise, extremes, ramps (strong smoothing), flat."""
+    size = 4 * n + 1
+    yield [rng.randrange(256) for _ in range(size)]
+    yield [rng.choice((0, 255)) for _ in range(size)]
+    start, step = rng.randrange(60), rng.randrange(3) / 2
+    yield [min(255, int(start + step * i)) for i in range(size)]
+    base = rng.randrange(2, 250)
+    yield [base + rng.randrange(-2, 3) for _ in range(size)]
+
+
+class Driver:
+    def __init__(self, dut):
+        self.dut, self.edge = dut, RisingEdge(dut.clk)
+        self.row, self.command, self.block = Packer(ROW), Packer(PredictorCommand), Packer(BLOCK)
+        for name in ("load", "first", "smooth", "project", "valid"):
+            getattr(dut, name).value = 0
+
+    async def strobe(self, name):
+        getattr(self.dut, name).value = 1
+        await self.edge
+        getattr(self.dut, name).value = 0
+        while True:
+            await self.edge
+            if not self.dut.busy.value:
+                break
+
+    async def predict(self, p, log2, mode, luma):
+        dut, n = self.dut, 1 << log2
+        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0}
+        dut.command.value = self.command.pack(command)
+        left, top = [*p[: 2 * n][::-1]], [*p[2 * n + 1 :]]
+        dut.corner.value = p[2 * n]
+        for k in range(2 * n // 8):
+            dut.load.value, dut.first.value = 1, int(k == 0)
+            dut.top.value = self.row.pack(top[8 * k : 8 * k + 8])
+            dut.left.value = self.row.pack(left[8 * k : 8 * k + 8])
+            await self.edge
+        dut.load.value = 0
+        if dut.wants_smoothing.value:
+            await self.strobe("smooth")
+        if dut.wants_projection.value:
+            await self.strobe("project")
+        out, cells = np.zeros((n, n), np.int32), [(x, y) for y in range(n // 4) for x in range(n // 4)]
+        for cycle in range(len(cells) + SubblockPredictor.latency):
+            dut.valid.value = int(cycle < len(cells))
+            if cycle < len(cells):
+                x, y = cells[cycle]
+                dut.command.value = self.command.pack(command | {"x": x, "y": y})
+            await self.edge
+            index = cycle - SubblockPredictor.latency
+            assert bool(dut.o_valid.value) == (index >= 0), f"latency: {cycle}"
+            if index >= 0:
+                x, y = cells[index]
+                block = self.block.unpack(dut.samples.value.to_unsigned())
+                out[4 * y : 4 * y + 4, 4 * x : 4 * x + 4] = np.array(block).reshape(4, 4)
+        return out
+
+
+@cocotb.test()
+async def every_mode(dut):
+    driver, rng = Driver(dut), random
+    await start(dut)
+    for log2 in (2, 3, 4, 5):
+        for mode in range(35):
+            for luma in (True, False):
+                for p in lines(rng, 1 << log2):
+                    expected = golden(p, log2, mode, luma)
+                    got = await driver.predict(p, log2, mode, luma)
+                    assert np.array_equal(got, expected), f"log2 {log2} mode {mode} luma {luma}\n{p}\n{got - expected}"
+
+
+@pytest.mark.parametrize("name", ["subblock_predictor"])
+def test_subblock_predictor(name):
+    run_bench(PredictorPair(), __name__, name, tests=1)
