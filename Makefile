@@ -1,0 +1,63 @@
+# The entry points. Everything is made in .venv and build/; nothing needs root.
+PYTHON ?= python3
+JOBS ?= 2
+BIN := .venv/bin
+
+.PHONY: help demo test regress bench synth lint doctor clean distclean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo     encode a real clip with the RTL, prove the result, leave it in build/demo"
+	@echo "make test     the tests"
+	@echo "make regress  200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
+	@echo "make bench    compression, cycles and speed, into build/bench"
+	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
+	@echo "make lint     ruff and pyright"
+	@echo "make doctor   which system tools are missing"
+	@echo "make clean    remove build/"
+
+doctor:
+	@$(PYTHON) heron/doctor.py --system
+	@if [ -e .venv/.installed ]; then $(BIN)/python heron/doctor.py; fi
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) heron/doctor.py --system
+	@echo "creating .venv with pinned packages (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --progress-bar off \
+	    -c constraints.txt -e .
+	@touch $@
+	@echo ".venv is ready"
+
+.venv/.lint: .venv/.installed
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --progress-bar off \
+	    -c constraints.txt -e '.[lint]'
+	@touch $@
+
+demo: .venv/.installed
+	@$(BIN)/heron demo
+
+test: .venv/.installed doctor
+	$(BIN)/python -m pytest -n $(JOBS)
+
+regress: .venv/.installed
+	$(BIN)/python -m verif.regress
+
+bench: .venv/.installed
+	$(BIN)/heron bench speed
+	$(BIN)/heron bench rd
+	$(BIN)/heron bench cycles
+
+synth: .venv/.installed
+	$(BIN)/python -m synth
+
+lint: .venv/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+
+clean:
+	rm -rf build
+
+distclean: clean
+	rm -rf .venv *.egg-info
