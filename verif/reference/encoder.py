@@ -8,6 +8,7 @@ from . import headers
 from .analysis import analyse_picture
 from .cabac import encode_bins
 from .config import PictureConfig
+from .quantizer import RULE
 from .reconstruction import CU_FIELDS, TB_FIELDS, reconstruct_picture
 from .syntax import slice_data
 
@@ -50,23 +51,22 @@ def pad_to_coded(cfg: PictureConfig, y, u, v):
         shape = (cfg.height >> s, cfg.width >> s)
         plane = np.asarray(plane)
         if plane.shape != shape or plane.dtype != np.uint8:
-            raise ValueError(
-                f"plane {name} is {plane.dtype}{list(plane.shape)}; it must be uint8{list(shape)}"
-            )
+            raise ValueError(f"plane {name} is {plane.dtype}{list(plane.shape)}; it must be uint8{list(shape)}")
         grow = ((0, (cfg.coded_height >> s) - shape[0]), (0, (cfg.coded_width >> s) - shape[1]))
         out.append(np.ascontiguousarray(np.pad(plane, grow, mode="edge")))
     return tuple(out)
 
 
-def encode_picture(cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture) -> PictureResult:
+def encode_picture(
+    cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture, rule=RULE
+) -> PictureResult:
     """Encode one 4:2:0 8-bit picture (uint8 planes of the source size)."""
     source = pad_to_coded(cfg, y, u, v)
-    width, height = cfg.coded_width, cfg.coded_height
     cus = decide(cfg, source)
-    return encode_decided(cfg, source, cus, trace)
+    return encode_decided(cfg, source, cus, trace, rule)
 
 
-def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False) -> PictureResult:
+def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False, rule=RULE) -> PictureResult:
     """Encode with given coding units (int32[n, 15], cbf columns ignored); source at the coded size."""
     width, height = cfg.coded_width, cfg.coded_height
     recon = tuple(np.zeros_like(p) for p in source)
@@ -79,7 +79,7 @@ def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = Fa
     pred = np.zeros(n_t, np.int16)
     coeff = np.zeros(n_t, np.int32)
     n_cg, n_tb = reconstruct_picture(
-        source, recon, cus, len(cus), width, height, cfg.ctb_log2_size, cfg.qp, cgs, tbs, trace, pred, coeff
+        source, recon, cus, len(cus), width, height, cfg.ctb_log2_size, cfg.qp, cgs, tbs, trace, pred, coeff, rule
     )
     # a level costs at most 3 context bins and 32 + 1 bypass bins
     bound = 64 * len(cus) + 96 * n_tb + int((cgs[:n_cg, :16] != 0).sum()) * 36 + 18 * n_cg + 1024

@@ -170,14 +170,10 @@ def predict(p, log2, mode, edge, ref, out):
         base = 64 + idx + 1
         if vertical:
             for u in range(n):
-                out[v, u] = (
-                    ((32 - f) * ref[base + u] + f * ref[base + u + 1] + 16) >> 5 if f else ref[base + u]
-                )
+                out[v, u] = ((32 - f) * ref[base + u] + f * ref[base + u + 1] + 16) >> 5 if f else ref[base + u]
         else:
             for u in range(n):
-                out[u, v] = (
-                    ((32 - f) * ref[base + u] + f * ref[base + u + 1] + 16) >> 5 if f else ref[base + u]
-                )
+                out[u, v] = ((32 - f) * ref[base + u] + f * ref[base + u + 1] + 16) >> 5 if f else ref[base + u]
     if angle == 0 and edge:
         for i in range(n):
             value = p[c + s] + ((p[c - s * (i + 1)] - p[c]) >> 1)

@@ -1,77 +1,115 @@
-"""Quantisation with rate-aware group decisions and sign data hiding, and scaling (H.265 8.6.4)."""
+"""Quantisation with rate-aware decisions and sign data hiding, and scaling (H.265 8.6.4).
+
+Magnitudes are u = |c| / Qstep in Q8. Costs are squared errors in units of Qstep squared, also Q8, so that
+one bit costs lambda / Qstep^2 = 0.57 * 2^(-8/3), about 23/256, at every QP: changing a level is judged by
+additions alone, since (u - l + 1)^2 - (u - l)^2 = 2 (u - l) + 1.
+"""
 
 import numba as nb
+import numpy as np
 
 from .tables import LEVEL_SCALE, QUANT_SCALE, SCAN_POS, SCAN_SUB
 
+# The rule's constants, Q8 (levels rounded by ROUND_*, costs as above)
+ROUND_ONE, ROUND_MORE, COST_ONE, COST_ZERO, COST_GROUP, COST_BLOCK, SDH_ONE = range(7)
+RULE = np.array([105, 115, 110, 18, 40, 60, 80], dtype=np.int32)
+
 
 @nb.njit(cache=True)
-def quantize(coeff, log2, qp, scan_idx, levels, rd=True):
-    """levels[group, 16] of the coefficient block in scan order. Returns the last group with a level, or -1."""
-    n_groups = 1 << (2 * (log2 - 2))
+def quantize(coeff, log2, qp, scan_idx, levels, rule):
+    """levels[group, 16] of the coefficient block in scan order. Returns the last group with a level, or -1.
+
+    Group by group from the last: round; drop levels of 1 from the end of the scan, or a whole group, where that
+    costs less than their bits; then fix the parity that hides a sign (7.4.9.11).
+    """
     scale = QUANT_SCALE[qp % 6]
     qbits = 14 + qp // 6 + 7 - log2
     last = -1
-    u = [0] * 16
-    for g in range(n_groups - 1, -1, -1):
+    u = np.zeros(16, np.int32)
+    level = np.zeros(16, np.int32)
+    negative = np.zeros(16, np.bool_)
+    for g in range((1 << (2 * (log2 - 2))) - 1, -1, -1):
         sub = SCAN_SUB[scan_idx, log2, g]
         x0, y0 = (sub & 7) << 2, (sub >> 3) << 2
-        total = 0
-        first_pos = 16
-        last_pos = -1
         for i in range(16):
             pos = SCAN_POS[scan_idx, i]
             c = coeff[y0 + (pos >> 2), x0 + (pos & 3)]
-            u[i] = (abs(c) * scale) >> (qbits - 8)
-            level = min((u[i] + 85) >> 8, 32767)
-            levels[g, i] = -level if c < 0 else level
-            total += level
-            if level:
-                first_pos = min(first_pos, i)
-                last_pos = i
-        if total == 0:
-            continue
-        if last_pos - first_pos > 3:
-            negative = levels[g, first_pos] < 0
-            if (total & 1) != negative:
-                best = 1 << 30
-                best_i = -1
-                best_change = 0
-                for i in range(last_pos if last < 0 else 15, -1, -1):
-                    level = abs(levels[g, i])
-                    delta = u[i] - (level << 8)
-                    pos = SCAN_POS[scan_idx, i]
-                    sign = coeff[y0 + (pos >> 2), x0 + (pos & 3)] < 0
-                    cost = 1 << 30
-                    if level:
-                        if delta > 0:
-                            cost = -delta
-                            change = 1
-                        else:
-                            change = -1
-                            cost = delta
-                            if i == first_pos and level == 1:
-                                cost = 1 << 30
-                    else:
-                        change = 1
-                        cost = -delta
-                        if i < first_pos and sign != negative:
-                            cost = 1 << 30
-                    if cost < best:
-                        best = cost
-                        best_i = i
-                        best_change = change
-                if abs(levels[g, best_i]) == 32767:
-                    best_change = -1
-                pos = SCAN_POS[scan_idx, best_i]
-                if coeff[y0 + (pos >> 2), x0 + (pos & 3)] < 0:
-                    levels[g, best_i] -= best_change
-                else:
-                    levels[g, best_i] += best_change
+            negative[i] = c < 0
+            u[i] = (np.int64(abs(c)) * scale) >> (qbits - 8)
+            level[i] = (u[i] + rule[ROUND_ONE]) >> 8
+            if level[i] > 1:
+                level[i] = min(max((u[i] + rule[ROUND_MORE]) >> 8, 1), 32767)
+        _trim(u, level, last < 0, g, rule)
+        _hide_sign(u, level, negative, last < 0, rule)
         for i in range(16):
-            if levels[g, i]:
-                last = max(last, g)
+            levels[g, i] = -level[i] if negative[i] else level[i]
+            if level[i] and last < 0:
+                last = g
     return last
+
+
+@nb.njit(cache=True)
+def _trim(u, level, is_last, g, rule):
+    """Zero a run of small levels from the end of the group: the cut with the least cost."""
+    cost = 0
+    best = 0
+    cut = 16
+    small = True
+    seen = False
+    for i in range(15, -1, -1):
+        if level[i] > 1:
+            small = False
+            break
+        if level[i]:
+            cost += 2 * u[i] - 256 - rule[COST_ONE]
+            seen = True
+        elif seen:
+            cost -= rule[COST_ZERO]
+        if is_last and level[i] and cost < best:
+            best = cost
+            cut = i
+    if small and seen:
+        cost -= rule[COST_BLOCK] if is_last and g == 0 else rule[COST_GROUP]
+        if cost < best:
+            cut = 0
+    for i in range(cut, 16):
+        level[i] = 0
+
+
+@nb.njit(cache=True)
+def _hide_sign(u, level, negative, is_last, rule):
+    """Make the parity of the group's sum say the sign of its first level, by the cheapest change of one level."""
+    first = -1
+    end = -1
+    total = 0
+    for i in range(16):
+        if level[i]:
+            if first < 0:
+                first = i
+            end = i
+            total += level[i]
+    if end - first <= 3 or (total & 1) == negative[first]:
+        return
+    best = 1 << 30
+    where = -1
+    for i in range(15, -1, -1):
+        delta = u[i] - (level[i] << 8)
+        up = delta > 0
+        cost = 256 - 2 * abs(delta)
+        if level[i] == 0:
+            if is_last and i > end or i < first and negative[i] != negative[first]:
+                continue
+            cost += rule[SDH_ONE]
+        elif level[i] == 1 and not up:
+            if i == first:
+                continue
+            cost -= rule[SDH_ONE]
+        if up and level[i] == 32767:
+            continue
+        if cost < best:
+            best = cost
+            where = i
+    level[where] += 1 if u[where] > level[where] << 8 else -1
 
 
 @nb.njit(cache=True)

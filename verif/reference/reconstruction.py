@@ -77,7 +77,7 @@ def transform_blocks(cu, out):
 
 @nb.njit(cache=True)
 def reconstruct_picture(
-    source, recon, cus, n_cus, width, height, ctb_log2, qp, cgs, tbs, traced, t_pred, t_coeff
+    source, recon, cus, n_cus, width, height, ctb_log2, qp, cgs, tbs, traced, t_pred, t_coeff, rule
 ):
     """Run the loop over cus[:n_cus]; fills their cbf columns, recon planes and cgs. Returns (groups, blocks).
 
@@ -125,7 +125,7 @@ def reconstruct_picture(
             forward(res, log2, kind, tmp, coeff)
             scan_idx = scan_index(log2, c_idx, mode)
             q = qp if c_idx == 0 else qp_c
-            last = quantize(coeff, log2, q, scan_idx, levels)
+            last = quantize(coeff, log2, q, scan_idx, levels, rule)
             if traced:
                 tb = tbs[n_tb]
                 tb[0], tb[1], tb[2], tb[3], tb[4] = c_idx, x, y, log2, mode

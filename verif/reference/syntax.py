@@ -132,7 +132,6 @@ def remaining(bins, n, value, rice):
 @nb.njit(cache=True)
 def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
     """7.3.8.11 of the block whose groups start at cgs[g]. Returns (bins so far, next group)."""
-    size = 1 << (log2 - 2)
     last_group = cgs[g, 16]
     last_pos = 15
     while cgs[g, last_pos] == 0:
@@ -197,7 +196,6 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
         ctx_set = (0 if i == 0 or c_idx else 2) + (1 if c1 == 0 else 0)
         c1 = 1
         count = 0
-        escape = False
         gt2_at = -1
         first = -1
         last = -1

@@ -9,9 +9,7 @@ INTRA_PRED_ANGLE = np.array(
     dtype=np.int32,
 )
 INV_ANGLE = np.array(
-    [0] * 11
-    + [-4096, -1638, -910, -630, -482, -390, -315, -256, -315, -390, -482, -630, -910, -1638, -4096]
-    + [0] * 9,
+    [0] * 11 + [-4096, -1638, -910, -630, -482, -390, -315, -256, -315, -390, -482, -630, -910, -1638, -4096] + [0] * 9,
     dtype=np.int32,
 )
 # intraHorVerDistThres by log2 of the block size (8.4.4.2.3); 4x4 is never filtered
