@@ -1,9 +1,10 @@
 """The reference samples of one prediction block: held, smoothed, and extended for negative angles."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.intra.adders import multiple, sum_tree
 from hdl.intra.angles import INVERSE_ANGLE, angle_of
 
 ROW = data.ArrayLayout(unsigned(8), 8)
@@ -26,7 +27,7 @@ class ReferenceArrays(data.Struct):
 
 
 class ReferenceSamples(wiring.Component):
-    """Reference samples of one block of N = 4..32, in registers; smoothing of H.265 8.4.4.2.3, ref[-31..-1] of 8.4.4.2.6.
+    """Reference samples of one block of N = 4..32, in registers: smoothing of H.265 8.4.4.2.3, projection of 8.4.4.2.6.
 
     Operations, one at a time; a strobe while `busy` is not allowed:
       load     one row of eight samples a side and cycle, nearest the corner first, 2N/8 rows (one for N = 4);
@@ -34,7 +35,8 @@ class ReferenceSamples(wiring.Component):
                already exchanged for horizontal modes.
       smooth   [1 2 1] or, at N = 32 luma with flat edges, strong smoothing. 2N/8 cycles, one more at N = 32.
       project  fills ref[-1..-31] from the side for the negative angle of `mode`. max(1, N/8) cycles.
-    `log2_size` and `mode` stay stable from the strobe until `busy` falls. `arrays` is valid in the cycle after the last one.
+    `log2_size` and `mode` stay stable from the strobe until `busy` falls. `arrays` is valid in the cycle after the
+    last one.
 
     Latency: an operation takes effect at the clock edge. Reset: none needed, `first` starts afresh.
     Arithmetic: unsigned 8 bit samples; rounding as in the standard, exact.
@@ -150,7 +152,7 @@ class ReferenceSamples(wiring.Component):
                 m.d.sync += [kept.eq(row[7]), base.eq(base + (slope << 3))]
             smoothed[axis] = Signal(ROW, name=f"{axis}_smoothed")
             m.d.comb += [
-                smoothed[axis][i].eq(Mux(strong, ((base + slope * Const(i + 1, unsigned(4))) >> 6)[:8], normal[i]))
+                smoothed[axis][i].eq(Mux(strong, ((base + multiple(slope, i + 1)) >> 6)[:8], normal[i]))
                 for i in range(8)
             ]
         with m.If(self.smooth):
@@ -179,11 +181,3 @@ class ReferenceSamples(wiring.Component):
             m.d.sync += [Array(extension)[step[:2]].eq(row), step.eq(step + 1), projecting.eq(1)]
             with m.If(step == (((1 << self.log2_size) - 1) >> 3)):
                 m.d.sync += [step.eq(0), projecting.eq(0)]
-
-
-def sum_tree(terms):
-    """Balanced tree of adders."""
-    terms = list(terms)
-    while len(terms) > 1:
-        terms = [a + b for a, b in zip(terms[::2], terms[1::2])] + (terms[-1:] if len(terms) % 2 else [])
-    return terms[0]

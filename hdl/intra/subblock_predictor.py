@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.common.arithmetic import clip
+from hdl.intra.adders import multiple, product
 from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, angle_of, is_swapped
 from hdl.intra.reference_samples import ReferenceArrays
 
@@ -22,10 +23,10 @@ class PredictorCommand(data.Struct):
 
 
 class SubblockPredictor(wiring.Component):
-    """Intra sample prediction, H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), sixteen samples a cycle.
+    """Intra sample prediction of H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), 16 samples a cycle.
 
-    `command` is taken in every cycle with `valid`. `arrays` is looked at one cycle after the command (and for one
-    cycle more: `array_hold` cycles in all), so a command may go out while the last reference row is loaded. `samples`
+    `command` is taken in every cycle with `valid`. `arrays` is looked at one cycle after the command
+    (in that cycle only), so a command may go out while the last reference row is loaded. `samples`
     (raster order in the sub-block) come with `o_valid`, `latency` cycles after the command.
     The horizontal modes are predicted as vertical ones from exchanged arrays and transposed at the end.
     No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: one sub-block a cycle.
@@ -63,8 +64,8 @@ class SubblockPredictor(wiring.Component):
         x, y = Mux(swapped, command.y, command.x), Mux(swapped, command.x, command.y)
         rows = [Signal(signed(13), name=f"row_position_{r}") for r in range(4)]
         start = Signal(signed(13))
-        m.d.comb += start.eq(angle * (y << 2))
-        m.d.comb += [rows[r].eq(start + angle * (r + 1)) for r in range(4)]
+        m.d.comb += start.eq(product(angle, y) << 2)
+        m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(4)]
         base = Signal(signed(8))
         m.d.comb += base.eq(Mux(angle < 0, rows[3] >> 5, rows[0] >> 5))
 
@@ -144,22 +145,22 @@ class SubblockPredictor(wiring.Component):
                         m.d.comb += [row[i].eq(window[offset + i]) for i in range(min(5, 8 - offset))]
             for c in range(4):
                 step = Signal(signed(15), name=f"step_{r}_{c}")
-                m.d.comb += step.eq((row[c + 1] - row[c]) * taken["fraction"][r])
+                m.d.comb += step.eq(product(row[c + 1] - row[c], taken["fraction"][r]))
                 angular = Signal(8, name=f"angular_{r}_{c}")
                 m.d.comb += angular.eq(((row[c] << 5) + step + 16) >> 5)
                 flat = Signal(8, name=f"flat_{r}_{c}")
                 m.d.comb += flat.eq(dc)
                 if r == 0:
                     with m.If(top_edge):
-                        m.d.comb += flat.eq((main[c] + 3 * dc + 2) >> 2)
+                        m.d.comb += flat.eq((main[c] + multiple(dc, 3) + 2) >> 2)
                 if c == 0:
                     with m.If(left_edge):
-                        m.d.comb += flat.eq((side[r] + 3 * dc + 2) >> 2)
+                        m.d.comb += flat.eq((side[r] + multiple(dc, 3) + 2) >> 2)
                         with m.If(straight):
                             m.d.comb += angular.eq(clip(main[0] + ((side[r] - taken["corner"]) >> 1), 0, 255))
                 if r == 0 and c == 0:
                     with m.If(left_edge & top_edge):
-                        m.d.comb += flat.eq((main[0] + side[0] + 2 * dc + 2) >> 2)
+                        m.d.comb += flat.eq((main[0] + side[0] + (dc << 1) + 2) >> 2)
                 m.d.sync += direct[4 * r + c].eq(Mux(command.mode == DC, flat, angular))
 
         # Planar: N*side[y] + (x+1)*(main[N]-side[y]) + N*main[x] + (y+1)*(side[N]-main[x]) + N, the parts of a row
@@ -177,7 +178,7 @@ class SubblockPredictor(wiring.Component):
                     for log2 in (2, 3, 4, 5):
                         with m.Case(log2):
                             m.d.comb += scaled.eq((near[i] << log2) + ((1 << log2) if name == "row" else 0))
-                m.d.sync += starts[i].eq(scaled + ((slope * taken[place]) << 2))
+                m.d.sync += starts[i].eq(scaled + (product(slope, taken[place]) << 2))
             parts[name] = (starts, slopes)
         return parts
 
@@ -189,7 +190,7 @@ class SubblockPredictor(wiring.Component):
             for c in range(4):
                 total = Signal(signed(17), name=f"total_{r}_{c}")
                 m.d.comb += total.eq(
-                    (row_start[r] + (c + 1) * row_slope[r]) + (column_start[c] + (r + 1) * column_slope[c])
+                    (row_start[r] + multiple(row_slope[r], c + 1)) + (column_start[c] + multiple(column_slope[c], r + 1))
                 )
                 planar = Signal(8, name=f"planar_{r}_{c}")
                 with m.Switch(command.log2_size):

@@ -1,4 +1,4 @@
-"""ReferenceSamples and SubblockPredictor together against the reference's prediction: every size, mode, extreme data."""
+"""ReferenceSamples and SubblockPredictor against the reference codec: every size and mode, extreme data."""
 
 import random
 
