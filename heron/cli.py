@@ -77,7 +77,7 @@ def encode(
     hash: Annotated[bool, typer.Option("--hash/--no-hash", help="A picture hash SEI after each picture.")] = False,
 ) -> None:
     """Encode a clip to an H.265 stream."""
-    from heron.encode import Job, encode_file
+    from heron.job import Job, encode_file
 
     job = Job(
         input=input,

@@ -14,10 +14,11 @@ DISK = 3 << 30  # bytes that .venv and build/ take together
 def missing_system():
     """One line for each thing that is missing, with the package that brings it."""
     lines = []
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  this file runs before the version is known
         version = ".".join(map(str, sys.version_info[:3]))
         lines.append("Python %s is too old: 3.11 or later is needed (apt install python3)" % version)  # noqa: UP031
-    if importlib.util.find_spec("ensurepip") is None and importlib.util.find_spec("pip") is None:
+    have_venv = os.path.exists(os.path.join(ROOT, ".venv", "bin", "python"))
+    if importlib.util.find_spec("ensurepip") is None and not have_venv:
         lines.append("python3 -m venv does not work: apt install python3-venv")
     for tool, package in TOOLS:
         if shutil.which(tool) is None:

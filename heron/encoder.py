@@ -8,7 +8,7 @@ import numpy as np
 
 from hdl.params import DEFAULT_PRESET
 from heron.annexb import vcl_bits
-from heron.engines import Planes, make_engine, preset_params
+from heron.engines import Planes, Progress, make_engine, preset_params
 from heron.errors import HeronError
 from heron.levels import choose_level
 from heron.metrics import PsnrSum, by_plane
@@ -85,11 +85,11 @@ class Encoder:
         """The parameters of the next picture."""
         return self._configs[not self._frames]
 
-    def encode_picture(self, planes: Planes) -> CodedPicture:
+    def encode_picture(self, planes: Planes, progress: Progress | None = None) -> CodedPicture:
         """Codes the next picture."""
         config = self.config
         planes = _checked(planes, config)
-        data, recon, stats = self.engine.encode_picture(config, planes)
+        data, recon, stats = self.engine.encode_picture(config, planes, progress)
         visible = tuple(np.asarray(plane)[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
         own_psnr = self._psnr.add(planes, visible)
         self._vcl_bits += vcl_bits(data)

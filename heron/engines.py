@@ -1,5 +1,6 @@
 """The two engines behind one call: the reference codec ('model') and the Verilated core ('rtl')."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -10,6 +11,8 @@ from heron.errors import HeronError
 from verif.reference.config import PictureConfig
 
 Planes = tuple[np.ndarray, np.ndarray, np.ndarray]
+Progress = Callable[[float, int], Any]
+"""Told now and then which part (0 to 1) of the picture is done, and the cycles so far."""
 
 
 class Engine(Protocol):
@@ -22,15 +25,17 @@ class Engine(Protocol):
 
     name: str
 
-    def encode_picture(self, config: PictureConfig, planes: Planes) -> tuple[bytes, Planes, dict[str, Any]]: ...
+    def encode_picture(
+        self, config: PictureConfig, planes: Planes, progress: Progress | None = None
+    ) -> tuple[bytes, Planes, dict[str, Any]]: ...
 
 
 class ModelEngine:
-    """The reference codec. `trace(config, planes)` gives its PictureTrace too."""
+    """The reference codec."""
 
     name = "model"
 
-    def encode_picture(self, config: PictureConfig, planes: Planes):
+    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
         from verif.reference.encoder import encode_picture
 
         result = encode_picture(config, *planes)
@@ -48,10 +53,10 @@ class RtlEngine:
         self._core = Core(params)
         self._stall_seed = stall_seed
 
-    def encode_picture(self, config: PictureConfig, planes: Planes):
+    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
         picture = asdict(config)
         del picture["ctb_log2_size"]
-        return self._core.encode_picture(picture, planes, stall_seed=self._stall_seed)
+        return self._core.encode_picture(picture, planes, stall_seed=self._stall_seed, progress=progress)
 
 
 ENGINES = ("rtl", "model")

@@ -3,10 +3,47 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from heron.errors import HeronError
+
+
+class OutputFile:
+    """A binary file under construction; its errors name the file that it will become."""
+
+    def __init__(self, file: BinaryIO, target: Path):
+        self._file, self._target = file, target
+
+    @contextlib.contextmanager
+    def _named(self):
+        try:
+            yield
+        except OSError as error:
+            raise HeronError(f"{self._target}: {error.strerror}") from error
+
+    def write(self, data) -> int:
+        with self._named():
+            return self._file.write(data)
+
+    def flush(self) -> None:
+        with self._named():
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._named():
+            self._file.close()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with self._named():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 class Outputs(contextlib.AbstractContextManager):
@@ -17,9 +54,10 @@ class Outputs(contextlib.AbstractContextManager):
     """
 
     def __init__(self):
-        self._files: list[tuple[BinaryIO, Path, Path]] = []
+        self._files: list[tuple[OutputFile, Path, Path]] = []
+        self._before_closing: list[Callable[[], None]] = []
 
-    def open(self, path: str | os.PathLike) -> BinaryIO:
+    def open(self, path: str | os.PathLike) -> OutputFile:
         """A new binary file that becomes `path` in the end."""
         target = Path(path)
         if target.exists() and not target.is_file():
@@ -32,17 +70,23 @@ class Outputs(contextlib.AbstractContextManager):
             handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         except OSError as error:
             raise HeronError(f"{target}: {error.strerror}") from error
-        file = os.fdopen(handle, "w+b")
+        file = OutputFile(os.fdopen(handle, "w+b"), target)
         self._files.append((file, Path(temporary), target))
         return file
 
+    def before_closing(self, action: Callable[[], None]) -> None:
+        """`action` runs on the way out while the files are still open."""
+        self._before_closing.append(action)
+
     def __exit__(self, kind, value, traceback):
         try:
+            for action in self._before_closing:
+                action()
             if kind is None:
                 self._commit()
         finally:
             for file, temporary, _ in self._files:
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(HeronError):
                     file.close()
                 temporary.unlink(missing_ok=True)
             self._files.clear()
@@ -50,12 +94,9 @@ class Outputs(contextlib.AbstractContextManager):
     def _commit(self):
         mask = os.umask(0)
         os.umask(mask)
-        for file, temporary, target in self._files:
-            try:
-                file.close()
-                temporary.chmod(0o666 & ~mask)
-            except OSError as error:
-                raise HeronError(f"{target}: {error.strerror}") from error
+        for file, temporary, _ in self._files:
+            file.close()
+            temporary.chmod(0o666 & ~mask)
         for _, temporary, target in self._files:
             temporary.replace(target)
 

@@ -1,34 +1,49 @@
 """Progress on stderr: a bar on a terminal, a line now and then in a log."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10
 
 
+class Bar(contextlib.AbstractContextManager):
+    """How much of `total` items is done under `label`; parts of an item count."""
+
+    def __init__(self, label: str, total: int | None = None):
+        self._label, self._total = label, total
+        self._last = time.monotonic()
+        self._bar = None
+        if sys.stderr.isatty():
+            done = TextColumn("{task.completed:.1f}" + (f"/{total}" if total else ""))
+            columns = [TextColumn("{task.description}"), BarColumn(), done, TimeElapsedColumn()]
+            self._bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(label, total=total)
+            self._bar.start()
+
+    def at(self, done: float) -> None:
+        """So many items are done now."""
+        if self._bar:
+            self._bar.update(self._task, completed=done)
+        elif time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            of = f" of {self._total}" if self._total else ""
+            print(f"{self._label}: {done:.1f}{of}", file=sys.stderr, flush=True)
+
+    def __exit__(self, *_):
+        if self._bar:
+            self._bar.stop()
+
+
 def progress(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
     """The items, with how many of `total` are done shown under `label`."""
-    if not sys.stderr.isatty():
-        yield from _lines(items, label, total)
-        return
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=total)
-        for item in items:
+    with Bar(label, total) as bar:
+        for done, item in enumerate(items, 1):
             yield item
-            bar.advance(task)
-
-
-def _lines(items, label, total):
-    last = time.monotonic()
-    for done, item in enumerate(items, 1):
-        yield item
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            print(f"{label}: {done}{f' of {total}' if total else ''}", file=sys.stderr, flush=True)
-            last = time.monotonic()
+            bar.at(done)

@@ -3,12 +3,11 @@
 import io
 from fractions import Fraction
 from pathlib import Path
-from typing import BinaryIO
 
 import av
 
 from heron.errors import HeronError
-from heron.outputs import Outputs
+from heron.outputs import OutputFile, Outputs
 from heron.video import Colour
 
 RAW_SUFFIXES = (".hevc", ".h265", ".265")
@@ -18,7 +17,7 @@ CONTAINERS = {".mp4": "mp4", ".mkv": "matroska"}
 class AnnexBWriter:
     """The byte stream as it is."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: OutputFile):
         self._file = file
 
     def write(self, picture: bytes, pts: int) -> None:
@@ -28,14 +27,41 @@ class AnnexBWriter:
         self._file.flush()
 
 
+class _Patient:
+    """A file for libavformat, which cannot pass an exception on: the first error is kept until it is asked for."""
+
+    def __init__(self, file: OutputFile):
+        self._file, self._error = file, None
+
+    def write(self, data) -> int:
+        if self._error is None:
+            try:
+                self._file.write(data)
+                self._file.flush()
+            except HeronError as error:
+                self._error = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raises what went wrong so far."""
+        if self._error is not None:
+            raise self._error
+
+
 class ContainerWriter:
     """Coded pictures in an mp4 (hvc1) or Matroska file, each at the time its source frame had.
 
     The parameter sets are taken from the first picture; times start at zero.
     """
 
-    def __init__(self, file: BinaryIO, format: str, rate: Fraction, time_base: Fraction):
-        self._file, self._format, self._rate, self._time_base = file, format, rate, time_base
+    def __init__(self, file: OutputFile, format: str, rate: Fraction, time_base: Fraction):
+        self._file, self._format, self._rate, self._time_base = _Patient(file), format, rate, time_base
         self._container = None
         self._stream = None
         self._first_pts = 0
@@ -61,18 +87,23 @@ class ContainerWriter:
         packet.duration = max(1, round(1 / (self._rate * self._time_base)))
         packet.is_keyframe = True
         self._container.mux_one(packet)
+        self._file.check()
 
     def finish(self) -> None:
+        self.abandon()
+        self._file.check()
+
+    def abandon(self) -> None:
+        """Lets go of the file, which may be unfinished then."""
         if self._container is not None:
             self._container.close()
             self._container = None
-        self._file.flush()
 
 
 class Y4mWriter:
     """YUV4MPEG2, 4:2:0 8-bit."""
 
-    def __init__(self, file: BinaryIO, width: int, height: int, rate: Fraction, colour: Colour):
+    def __init__(self, file: OutputFile, width: int, height: int, rate: Fraction, colour: Colour):
         self._file = file
         colour_range = "FULL" if colour.full_range else "LIMITED"
         header = f"YUV4MPEG2 W{width} H{height} F{rate.numerator}:{rate.denominator} Ip A0:0 C420jpeg"
@@ -98,5 +129,7 @@ def stream_writer(outputs: Outputs, path, rate: Fraction, time_base: Fraction):
     file = outputs.open(path)
     suffix = Path(path).suffix.lower()
     if suffix in CONTAINERS:
-        return ContainerWriter(file, CONTAINERS[suffix], rate, time_base)
+        writer = ContainerWriter(file, CONTAINERS[suffix], rate, time_base)
+        outputs.before_closing(writer.abandon)
+        return writer
     return AnnexBWriter(file)

@@ -10,7 +10,7 @@ from typing import Any
 from heron.encoder import Encoder
 from heron.errors import HeronError
 from heron.outputs import Outputs
-from heron.progress import progress
+from heron.progress import Bar
 from heron.trace import write_trace
 from heron.video import open_source
 from heron.writers import Y4mWriter, check_stream_name, stream_writer
@@ -66,15 +66,16 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
     )
     frames = source.frames(job.start, job.frames)
     label = f"encode ({job.engine})"
-    with Outputs() as outputs:
+    with Outputs() as outputs, Bar(label, source.count(job.start, job.frames)) as bar:
         stream = stream_writer(outputs, job.output, source.rate, source.time_base)
         recon = None
         if job.recon:
             recon = Y4mWriter(outputs.open(job.recon), source.width, source.height, source.rate, source.colour)
         report_file = outputs.open(job.report) if job.report else None
-        for index, frame in enumerate(progress(frames, label, source.count(job.start, job.frames))):
+        for index, frame in enumerate(frames):
             config = encoder.config
-            picture = encoder.encode_picture(frame.planes)
+            picture = encoder.encode_picture(frame.planes, lambda part, _, done=index: bar.at(done + part))
+            bar.at(index + 1)
             stream.write(picture.data, frame.pts)
             if recon:
                 recon.write(picture.recon)
