@@ -1,0 +1,123 @@
+"""Two-dimensional transforms of 8x8 to 32x32 blocks: the buffer, the engine, and the passes between them."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.reconstruction.transform_buffer import SUBBLOCK, Place, TransformBuffer
+from hdl.reconstruction.transform_engine import Step, TransformEngine
+
+FORWARD_REGION, INVERSE_REGION = 0, 1  # where a block must be before the transform, and is after it
+
+
+class TransformUnit(wiring.Component):
+    """Transforms up to three blocks (Y, Cb, Cr) together, so that the latency of a pass counts once.
+
+    While idle (`busy` low) sub-blocks are written and read through `w_*` and `r_*` as in TransformBuffer, with
+    `vector` 0. `start` runs the forward (rows first) or the `inverse` (columns first) transform over the blocks whose
+    bit in `blocks` is 1; sizes are `luma_log2_size` (3..5) and `chroma_log2_size` (3..4), stable until `busy` falls.
+    Forward: from and to region 0, both transposed: element (r, c) is residual or coefficient of column r, row c.
+    Inverse: from and to region 1, not transposed.
+
+    Cycles of a transform: 2 * (sum of N*N/8 + 6 + N/8 of the last block), luma last. Arithmetic: TransformEngine.
+    """
+
+    w_valid: In(1)
+    w_place: In(Place)
+    w_block: In(SUBBLOCK)
+    r_place: In(Place)
+    r_block: Out(SUBBLOCK)
+    start: In(1)
+    inverse: In(1)
+    blocks: In(3)
+    luma_log2_size: In(3)
+    chroma_log2_size: In(3)
+    busy: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.buffer = buffer = TransformBuffer()
+        m.submodules.engine = engine = TransformEngine()
+
+        second, inverse, issuing = Signal(), Signal(), Signal()
+        c_idx, vector, step = Signal(2), Signal(5), Signal(2)
+        log2_size, last_step, last_vector = Signal(3), Signal(2), Signal(5)
+        m.d.comb += [
+            log2_size.eq(Mux(c_idx == 0, self.luma_log2_size, self.chroma_log2_size)),
+            last_vector.eq((1 << log2_size[:3]) - 1),
+            last_step.eq(last_vector >> 3),
+        ]
+        # Chroma goes first: results of a vector leave within the time of the next only if that is not shorter.
+        following, first_block, last_block = Signal(2), Signal(2), Signal()
+        m.d.comb += [
+            following.eq(Mux((c_idx == 1) & self.blocks[2], 2, 0)),
+            first_block.eq(Mux(self.blocks[1], 1, Mux(self.blocks[2], 2, 0))),
+            last_block.eq(Mux(self.blocks[0], c_idx == 0, (c_idx == 2) | ~self.blocks[2])),
+        ]
+
+        with m.If(self.start):
+            m.d.sync += [self.busy.eq(1), issuing.eq(1), second.eq(0), inverse.eq(self.inverse), c_idx.eq(first_block)]
+        with m.If(issuing):
+            m.d.sync += step.eq(step + 1)
+            with m.If(step == last_step):
+                m.d.sync += [step.eq(0), vector.eq(vector + 1)]
+                with m.If(vector == last_vector):
+                    m.d.sync += [vector.eq(0), c_idx.eq(following)]
+                    with m.If(last_block):
+                        m.d.sync += issuing.eq(0)
+
+        region = Signal()
+        m.d.comb += region.eq(second ^ inverse)
+        with m.If(self.busy):
+            m.d.comb += [
+                buffer.r_place.region.eq(region),
+                buffer.r_place.c_idx.eq(c_idx),
+                buffer.r_place.vector.eq(1),
+                buffer.r_place.column.eq(vector),
+                buffer.r_place.folded.eq(~inverse),
+                buffer.r_place.log2_size.eq(log2_size),
+                buffer.r_place.step.eq(step),
+            ]
+        with m.Else():
+            m.d.comb += buffer.r_place.eq(self.r_place)
+        m.d.comb += self.r_block.eq(buffer.r_block)
+
+        # The step travels with the data; `last` marks the end of the pass.
+        valid, now, last = issuing, Signal(Step), issuing & last_block & (vector == last_vector)
+        m.d.comb += [
+            now.log2_size.eq(log2_size),
+            now.inverse.eq(inverse),
+            now.second.eq(second),
+            now.index.eq(step),
+            now.last.eq(last),
+            now.destination.region.eq(~region),
+            now.destination.c_idx.eq(c_idx),
+            now.destination.row.eq(vector),
+        ]
+        for stage in range(buffer.latency):
+            delayed, later = Signal(name=f"valid_{stage}"), Signal(Step, name=f"step_{stage}")
+            m.d.sync += [delayed.eq(valid), later.eq(now)]
+            valid, now = delayed, later
+        m.d.comb += [engine.i_valid.eq(valid), engine.i_step.eq(now), engine.i_lanes.eq(buffer.r_lanes)]
+
+        done = engine.o_step
+        m.d.comb += buffer.w_lanes.eq(engine.o_lanes)
+        with m.If(self.busy):
+            m.d.comb += [
+                buffer.w_valid.eq(engine.o_valid),
+                buffer.w_place.region.eq(done.destination.region),
+                buffer.w_place.c_idx.eq(done.destination.c_idx),
+                buffer.w_place.vector.eq(1),
+                buffer.w_place.row.eq(done.destination.row),
+                buffer.w_place.folded.eq(done.inverse),
+                buffer.w_place.log2_size.eq(done.log2_size),
+                buffer.w_place.step.eq(done.index),
+            ]
+        with m.Else():
+            m.d.comb += [buffer.w_valid.eq(self.w_valid), buffer.w_place.eq(self.w_place)]
+            m.d.comb += buffer.w_block.eq(self.w_block)
+        with m.If(self.busy & engine.o_valid & done.last & (done.index == ((1 << done.log2_size[:3]) - 1)[3:5])):
+            m.d.sync += [second.eq(1), issuing.eq(~second), c_idx.eq(first_block)]
+            with m.If(second):
+                m.d.sync += self.busy.eq(0)
+        return m
