@@ -41,7 +41,7 @@ test: .venv/.installed doctor
 	$(BIN)/python -m pytest -n $(JOBS)
 
 regress: .venv/.installed
-	$(BIN)/python -m verif.regress
+	SEED="$(SEED)" CASES="$(CASES)" $(BIN)/python -m verif.regress
 
 bench: .venv/.installed
 	$(BIN)/heron bench speed

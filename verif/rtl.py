@@ -1,0 +1,50 @@
+"""The whole core in simulation against the reference codec, picture by picture."""
+
+from dataclasses import asdict
+from functools import cache
+
+import numpy as np
+
+from hdl.params import PRESETS
+from sim.harness import Core
+from verif.cases import Case
+from verif.content import Planes
+from verif.reference.config import PictureConfig
+from verif.reference.encoder import encode_picture
+
+
+@cache
+def core_of(ctb_log2_size: int) -> Core:
+    """One running core for each CTB size, so that pictures follow each other in it as in the chip."""
+    return Core(next(params for params in PRESETS.values() if params.ctb_log2_size == ctb_log2_size))
+
+
+def run_core(config: PictureConfig, planes: Planes, stall_seed: int | None = None):
+    """What the core makes of a picture: bytes, reconstruction, statistics."""
+    picture = asdict(config)
+    return core_of(picture.pop("ctb_log2_size")).encode_picture(picture, planes, stall_seed=stall_seed)
+
+
+def check_picture(config: PictureConfig, planes: Planes, stall_seed: int | None = None, name: str = "picture") -> dict:
+    """Asserts that the core's bytes and reconstruction are the reference's; returns the statistics."""
+    expected = encode_picture(config, *planes)
+    data, recon, stats = run_core(config, planes, stall_seed)
+    for plane, ours, theirs in zip(("Y", "Cb", "Cr"), recon, expected.recon):
+        if not np.array_equal(ours, theirs):
+            row, column = np.argwhere(ours != theirs)[0]
+            raise AssertionError(
+                f"{name}: {plane} differs first at {column},{row}: RTL {ours[row, column]}, "
+                f"reference {theirs[row, column]}"
+            )
+    if data != expected.data:
+        length = min(len(data), len(expected.data))
+        first = next((i for i in range(length) if data[i] != expected.data[i]), length)
+        raise AssertionError(
+            f"{name}: bytes differ first at {first}: {len(data)} from the RTL, {len(expected.data)} from the reference"
+        )
+    return stats
+
+
+def check_case(case: Case) -> None:
+    """A random case under random stalls; a failure names the seed that replays it."""
+    check_picture(case.config, case.planes, case.stall_seed, f"{case} (replay: make regress SEED={case.seed} CASES=1)")
