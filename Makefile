@@ -3,13 +3,14 @@ PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: help demo test regress bench synth lint doctor clean distclean
+.PHONY: help demo test regress conformance bench synth lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     encode a real clip with the RTL, prove the result, leave it in build/demo"
 	@echo "make test     the tests"
 	@echo "make regress  200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
+	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
 	@echo "make lint     ruff and pyright"
@@ -42,6 +43,9 @@ test: .venv/.installed doctor
 
 regress: .venv/.installed
 	SEED="$(SEED)" CASES="$(CASES)" $(BIN)/python -m verif.regress
+
+conformance: .venv/.installed
+	$(BIN)/python -m verif.conformance
 
 bench: .venv/.installed
 	$(BIN)/heron bench speed
