@@ -169,9 +169,7 @@ class ArithmeticCoder(wiring.Component):
             state[1].eq(Mux(s1.same, after[0], s1.state[1])),
             init.ctx.eq(init_ctx),
             init.qp.eq(qp),
-            memory.write_en.eq(
-                Cat((s1.valid & regular & ~(two & s1.same)) | self._initialising, s1.valid & two)
-            ),
+            memory.write_en.eq(Cat((s1.valid & regular & ~(two & s1.same)) | self._initialising, s1.valid & two)),
             memory.write_ctx[0].eq(Mux(self._initialising, init_ctx, s1.bins.ctx[0])),
             memory.write_ctx[1].eq(s1.bins.ctx[1]),
             memory.write_state[0].eq(Mux(self._initialising, init.state, after[0])),
@@ -214,9 +212,7 @@ class ArithmeticCoder(wiring.Component):
         for k in range(2):
             lps_range = Signal(8, name=f"lps_range{k}")
             mps_range = Signal(9, name=f"mps_range{k}")
-            after, add, shift = (
-                Signal(n, name=f"{s}{k}") for s, n in (("range", 9), ("add", 9), ("shift", 3))
-            )
+            after, add, shift = (Signal(n, name=f"{s}{k}") for s, n in (("range", 9), ("add", 9), ("shift", 3)))
             m.d.comb += [
                 lps_range.eq(s2.lps_range[k].word_select(current[6:8], 8)),
                 mps_range.eq(current - lps_range),

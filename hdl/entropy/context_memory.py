@@ -42,8 +42,6 @@ class ContextMemory(wiring.Component):
         for r in range(2):
             choice = newer.bit_select(self.read_ctx[r], 1)
             m.d.comb += self.read_state[r].eq(Mux(choice, banks[1][r].data, banks[0][r].data))
-        hit = [
-            Cat(self.write_en[w] & (self.write_ctx[w] == ctx) for ctx in range(depth)) for w in range(2)
-        ]
+        hit = [Cat(self.write_en[w] & (self.write_ctx[w] == ctx) for ctx in range(depth)) for w in range(2)]
         m.d.sync += newer.eq((newer & ~hit[0]) | hit[1])
         return m

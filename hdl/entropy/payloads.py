@@ -1,11 +1,13 @@
 """Payloads inside the entropy stage: bins on their way to the arithmetic coder, and what precedes them."""
 
-from amaranth.lib import data, enum
+from enum import IntEnum
+
+from amaranth.lib import data
 
 CONTEXT_BITS = 7
 
 
-class BinKind(enum.Enum, shape=2):
+class BinKind(IntEnum):
     """How the bins of one payload are coded (H.265 9.3.4.3)."""
 
     REGULAR = 0  # EncodeDecision, one context each
@@ -19,7 +21,7 @@ class Bins(data.Struct):
     The first bin is bit 15 of `value`, the next bit 14, and so on; bits below the last bin are zero.
     """
 
-    kind: BinKind
+    kind: 2  # BinKind
     count: 5
     ctx: data.ArrayLayout(CONTEXT_BITS, 2)  # ctxIdx of each REGULAR bin
     value: 16

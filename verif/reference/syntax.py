@@ -209,7 +209,7 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
             first = k
             signs = signs << 1 | (1 if level < 0 else 0)
             if count < 8:
-                gt1 = 1 if abs(level) > 1 else 0
+                gt1 = 1 if abs(np.int32(level)) > 1 else 0
                 n = _regular(bins, n, CTX_GREATER1_FLAG + ctx_set * 4 + c1 + (16 if c_idx else 0), gt1)
                 if gt1:
                     c1 = 0
@@ -219,7 +219,7 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
                     c1 += 1
             count += 1
         if gt2_at >= 0:
-            gt2 = 1 if abs(levels[gt2_at]) > 2 else 0
+            gt2 = 1 if abs(np.int32(levels[gt2_at])) > 2 else 0
             n = _regular(bins, n, CTX_GREATER2_FLAG + ctx_set + (4 if c_idx else 0), gt2)
         if last - first > 3:
             n = _bypass(bins, n, signs >> 1, count - 1)

@@ -127,9 +127,7 @@ def test_random(idle, stall):
 @pytest.mark.parametrize("stall", [0, 0.5])
 def test_carry_chains(stall):
     rng = random.Random(2)
-    pictures = [
-        (26, chain_bins(rng, n, carry) + random_bins(rng, 5)) for n in (1, 2, 5, 40) for carry in (0, 1)
-    ]
+    pictures = [(26, chain_bins(rng, n, carry) + random_bins(rng, 5)) for n in (1, 2, 5, 40) for carry in (0, 1)]
     run(pictures, idle=0, stall=stall, seed=2)
 
 
