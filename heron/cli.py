@@ -304,8 +304,9 @@ def _run(command: Callable[[], object]) -> int:
 
 def _other(error: Exception) -> tuple[str, int]:
     """Usage errors and missing tools have a message of their own; anything else is a fault of this program."""
-    if hasattr(error, "format_message"):
-        return error.format_message() or "heron --help tells the commands", 2
+    usage = getattr(error, "format_message", None)
+    if usage is not None:
+        return usage() or "heron --help tells the commands", 2
     if type(error).__name__ == "ToolError":
         return str(error), 2
     if os.environ.get("HERON_DEBUG"):

@@ -90,7 +90,8 @@ class Encoder:
         config = self.config
         planes = _checked(planes, config)
         data, recon, stats = self.engine.encode_picture(config, planes, progress)
-        visible = tuple(np.asarray(plane)[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
+        y, u, v = (plane[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
+        visible = y, u, v
         own_psnr = self._psnr.add(planes, visible)
         self._vcl_bits += vcl_bits(data)
         entry: dict[str, Any] = {"bits": 8 * len(data), "psnr": by_plane(own_psnr)}

@@ -56,7 +56,10 @@ class RtlEngine:
     def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
         picture = asdict(config)
         del picture["ctb_log2_size"]
-        return self._core.encode_picture(picture, planes, stall_seed=self._stall_seed, progress=progress)
+        data, (y, u, v), stats = self._core.encode_picture(
+            picture, planes, stall_seed=self._stall_seed, progress=progress
+        )
+        return data, (y, u, v), stats
 
 
 ENGINES = ("rtl", "model")

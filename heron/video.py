@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from heron.errors import HeronError
 
@@ -79,6 +80,15 @@ class Source:
         if self.length is None:
             return frames
         return max(0, min(self.length - start, frames if frames is not None else self.length))
+
+
+def plane_arrays(frame: av.VideoFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The planes of a decoded 4:2:0 frame as arrays of their own."""
+    y, u, v = (
+        np.frombuffer(cast(Any, plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].copy()
+        for plane in frame.planes
+    )
+    return y, u, v
 
 
 def check_size(path, width: int, height: int) -> None:
@@ -231,7 +241,7 @@ class ContainerSource(Source):
                     notes,
                     context.format.name,
                 )
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise HeronError(f"{path}: {error.strerror or error}") from error
 
     def read(self) -> Iterator[Frame]:
@@ -251,7 +261,7 @@ class ContainerSource(Source):
                         )
                     pts = pts + step if frame.pts is None or frame.pts <= pts else frame.pts
                     yield Frame(*self._planes(frame), pts)
-        except (av.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise HeronError(f"{self.path}: {error.strerror or error}") from error
 
     def _planes(self, frame: av.VideoFrame):
@@ -264,10 +274,7 @@ class ContainerSource(Source):
                 dst_color_range=full,
                 dst_colorspace="ITU709" if rgb else None,
             )
-        return [
-            np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].copy()
-            for plane in frame.planes
-        ]
+        return plane_arrays(frame)
 
 
 def _colour_of(context) -> tuple[Colour, list[str]]:

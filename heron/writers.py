@@ -3,6 +3,7 @@
 import io
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, cast
 
 import av
 
@@ -62,31 +63,31 @@ class ContainerWriter:
 
     def __init__(self, file: OutputFile, format: str, rate: Fraction, time_base: Fraction):
         self._file, self._format, self._rate, self._time_base = _Patient(file), format, rate, time_base
-        self._container = None
-        self._stream = None
+        self._opened = None
         self._first_pts = 0
 
-    def _open(self, first_picture: bytes):
-        with av.open(io.BytesIO(first_picture), format="hevc") as probe:
-            self._container = av.open(self._file, "w", format=self._format)
-            stream = self._container.add_stream_from_template(probe.streams.video[0], opaque=True)
-        if self._format == "mp4":
-            stream.codec_context.codec_tag = "hvc1"
-        stream.time_base = self._time_base
-        stream.codec_context.framerate = self._rate
-        self._stream = stream
+    def _open(self, picture: bytes, pts: int):
+        """The container and its stream, opened with the first picture."""
+        if self._opened is None:
+            with av.open(io.BytesIO(picture), "r", format="hevc") as probe:
+                container = av.open(cast(Any, self._file), "w", format=self._format)
+                stream = container.add_stream_from_template(probe.streams.video[0], opaque=True)
+            if self._format == "mp4":
+                stream.codec_context.codec_tag = "hvc1"
+            stream.time_base = self._time_base
+            stream.codec_context.framerate = self._rate
+            self._opened, self._first_pts = (container, stream), pts
+        return self._opened
 
     def write(self, picture: bytes, pts: int) -> None:
-        if self._container is None:
-            self._open(picture)
-            self._first_pts = pts
+        container, stream = self._open(picture, pts)
         packet = av.Packet(picture)
-        packet.stream = self._stream
+        packet.stream = stream
         packet.time_base = self._time_base
         packet.pts = packet.dts = pts - self._first_pts
         packet.duration = max(1, round(1 / (self._rate * self._time_base)))
         packet.is_keyframe = True
-        self._container.mux_one(packet)
+        container.mux_one(packet)
         self._file.check()
 
     def finish(self) -> None:
@@ -95,9 +96,9 @@ class ContainerWriter:
 
     def abandon(self) -> None:
         """Lets go of the file, which may be unfinished then."""
-        if self._container is not None:
-            self._container.close()
-            self._container = None
+        if self._opened is not None:
+            self._opened[0].close()
+            self._opened = None
 
 
 class Y4mWriter:

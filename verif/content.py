@@ -11,18 +11,21 @@ def _noise(rng, height, width):
 
 def noise(width: int, height: int, rng: np.random.Generator) -> Planes:
     """Every sample random: the largest coefficients, and many of them."""
-    return _noise(rng, height, width), *(_noise(rng, height // 2, width // 2) for _ in "uv")
+    chroma = height // 2, width // 2
+    return _noise(rng, height, width), _noise(rng, *chroma), _noise(rng, *chroma)
 
 
 def extremes(width: int, height: int, rng: np.random.Generator) -> Planes:
     """Every sample 0 or 255 at random: the largest residuals."""
-    return tuple(np.where(plane & 1, 255, 0).astype(np.uint8) for plane in noise(width, height, rng))
+    y, u, v = (np.where(plane & 1, 255, 0).astype(np.uint8) for plane in noise(width, height, rng))
+    return y, u, v
 
 
 def flat(width: int, height: int, rng: np.random.Generator) -> Planes:
     """One colour: nothing to code, so the shortest slices and long runs in the arithmetic coder."""
     shapes = (height, width), (height // 2, width // 2), (height // 2, width // 2)
-    return tuple(np.full(shape, rng.integers(0, 256), np.uint8) for shape in shapes)
+    y, u, v = (np.full(shape, rng.integers(0, 256), np.uint8) for shape in shapes)
+    return y, u, v
 
 
 def _ramp(rng, height, width):
@@ -34,7 +37,8 @@ def _ramp(rng, height, width):
 
 def gradient(width: int, height: int, rng: np.random.Generator) -> Planes:
     """Ramps at a random angle: large blocks, strong smoothing, clipping at the ends."""
-    return _ramp(rng, height, width), *(_ramp(rng, height // 2, width // 2) for _ in "uv")
+    chroma = height // 2, width // 2
+    return _ramp(rng, height, width), _ramp(rng, *chroma), _ramp(rng, *chroma)
 
 
 def text(width: int, height: int, rng: np.random.Generator) -> Planes:
@@ -82,7 +86,7 @@ def texture(width: int, height: int, rng: np.random.Generator) -> Planes:
         field = rng.normal(0, 90, (rows + 6, columns + 6))
         strength = rng.uniform(0.2, 1)
         for axis in (0, 1):
-            field = sum(np.roll(field, shift, axis) for shift in range(-2, 3)) / 2.5
+            field = np.sum([np.roll(field, shift, axis) for shift in range(-2, 3)], axis=0) / 2.5
         return np.clip(_ramp(rng, rows, columns) + strength * field[3:-3, 3:-3], 0, 255).astype(np.uint8)
 
     return plane(height, width), plane(height // 2, width // 2), plane(height // 2, width // 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from heron.video import plane_arrays
 from verif.content import Planes
 
 DEC265 = "libde265-dec265"
@@ -18,17 +19,12 @@ DEC265 = "libde265-dec265"
 def ffmpeg(stream: bytes, width: int, height: int) -> list[Planes]:
     """The pictures that FFmpeg decodes from an Annex B stream; an error or a damaged picture raises."""
     pictures = []
-    with av.open(io.BytesIO(stream), format="hevc", options={"err_detect": "crccheck+explode"}) as container:
-        container.streams.video[0].codec_context.options = {"err_detect": "crccheck+explode"}
+    with av.open(io.BytesIO(stream), "r", format="hevc") as container:
+        container.streams.video[0].codec_context.options = {"err_detect": "explode"}
         for frame in container.decode(video=0):
             assert not frame.is_corrupt
             assert (frame.width, frame.height) == (width, height)
-            pictures.append(
-                tuple(
-                    np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].copy()
-                    for plane in frame.planes
-                )
-            )
+            pictures.append(plane_arrays(frame))
     return pictures
 
 

@@ -15,7 +15,8 @@ SEEDS = range(48)  # every content with every CTB size, twice
 
 def visible(config: PictureConfig, recon):
     """The reconstruction inside the conformance window."""
-    return tuple(plane[: config.height >> shift, : config.width >> shift] for plane, shift in zip(recon, (0, 1, 1)))
+    y, u, v = (plane[: config.height >> shift, : config.width >> shift] for plane, shift in zip(recon, (0, 1, 1)))
+    return y, u, v
 
 
 def judge(decoder: str, config: PictureConfig, planes) -> bytes:

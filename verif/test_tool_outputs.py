@@ -17,13 +17,14 @@ from heron.outputs import Outputs
 from heron.video import open_source
 from heron.writers import stream_writer
 from verif import decoders
+from verif.content import CONTENT
 from verif.test_tool_sources import HEIGHT, WIDTH, pictures, write_container, write_y4m
 
 
 def run(*arguments) -> int:
     with pytest.raises(SystemExit) as stopped:
         app([str(argument) for argument in arguments])
-    return stopped.value.code or 0
+    return int(stopped.value.code or 0)
 
 
 @pytest.fixture
@@ -62,10 +63,10 @@ def test_containers_keep_the_time(tmp_path, suffix):
             assert stream.codec_context.codec_tag == "hvc1"
         packets = [packet for packet in container.demux(stream) if packet.size]
         assert all(packet.is_keyframe for packet in packets)
-        assert [packet.pts * packet.time_base for packet in packets] == [Fraction(time, 1000) for time in times]
+        assert [(packet.pts or 0) * packet.time_base for packet in packets] == [Fraction(t, 1000) for t in times]
     with av.open(str(out)) as container:
         inside = [frame.to_ndarray() for frame in container.decode(video=0)]
-    with av.open(io.BytesIO(raw.read_bytes()), format="hevc") as container:
+    with av.open(io.BytesIO(raw.read_bytes()), "r", format="hevc") as container:
         outside = [frame.to_ndarray() for frame in container.decode(video=0)]
     assert len(inside) == 4 and all(map(np.array_equal, inside, outside))
 
@@ -99,8 +100,9 @@ def test_python_api_gives_the_same_bytes(tmp_path, clip):
     assert result.data == out.read_bytes()
     assert result.report["frames"] == len(result.recon) == 4
     assert all(a.shape == b.shape for a, b in zip(result.recon[0], planes[0]))
+    y, u, v = (plane.astype(np.int16) for plane in planes[0])
     with pytest.raises(heron.HeronError, match="uint8"):
-        heron.encode([[plane.astype(np.int16) for plane in planes[0]]], engine="model")
+        heron.encode([(y, u, v)], engine="model")
 
 
 BAD = {
@@ -192,7 +194,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, clip, name):
 
 @pytest.mark.parametrize("name", ["o.hevc", "o.mp4", "o.mkv"])
 def test_a_failure_in_the_middle_is_silent(tmp_path, capfd, name):
-    grey = [np.full((16 >> shift, 16 >> shift), 128, np.uint8) for shift in (0, 1, 1)]
+    grey = CONTENT["flat"](16, 16, np.random.default_rng(0))
     data = heron.encode([grey], engine="model").data
     with pytest.raises(RuntimeError), Outputs() as outputs:
         stream_writer(outputs, tmp_path / name, Fraction(25), Fraction(1, 25)).write(data, 0)

@@ -3,7 +3,7 @@
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import bjontegaard
 import numpy as np
@@ -46,7 +46,8 @@ def bd_rate(anchor: list[Point], points: list[Point]) -> float:
         ordered = sorted(some, key=lambda point: point["bits"])
         return [point["bits"] for point in ordered], [point["psnr"][0] for point in ordered]
 
-    return float(bjontegaard.bd_rate(*curve(anchor), *curve(points), method="akima", min_overlap=0))
+    rate = bjontegaard.bd_rate(*curve(anchor), *curve(points), method="akima", min_overlap=0)
+    return float(cast(float, rate))
 
 
 def run(

@@ -14,7 +14,7 @@ from heron.errors import HeronError
 from heron.metrics import PsnrSum
 from heron.outputs import write_file
 from heron.progress import progress
-from heron.video import Frame, Source
+from heron.video import Frame, Source, plane_arrays
 
 Point = dict[str, Any]
 """qp, bits of the slice NAL units, frames, psnr [Y, U, V] over the sequence."""
@@ -43,7 +43,7 @@ class X265:
         for plane, samples in zip(picture.planes, frame.planes):
             padded = np.zeros((plane.height, plane.line_size), np.uint8)
             padded[:, : plane.width] = samples
-            plane.update(padded)
+            plane.update(padded.tobytes())
         picture.pts = self._frames
         self._frames += 1
         self._waiting.append(frame)
@@ -56,11 +56,7 @@ class X265:
 
     def _compare(self, pictures) -> None:
         for picture in pictures:
-            planes = [
-                np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-                for plane in picture.planes
-            ]
-            self._psnr.add(self._waiting.pop(0).planes, planes)
+            self._psnr.add(self._waiting.pop(0).planes, plane_arrays(picture))
 
     def finish(self) -> Point:
         """The point after the last frame."""
