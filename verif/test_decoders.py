@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from verif import decoders
+from verif.bench.decisions import random_decisions
 from verif.cases import random_case
 from verif.content import CONTENT
 from verif.reference.config import PictureConfig
@@ -31,6 +32,17 @@ def test_random_pictures(decoder, seed):
     case = random_case(seed)
     print(case)
     judge(decoder, case.config, case.planes)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_decisions(decoder, seed):
+    """Every size, mode and split, wherever they make no sense: all the syntax there is."""
+    case = random_case(seed)
+    print(case)
+    rng = np.random.default_rng(seed)
+    result = encode_picture(case.config, *case.planes, decide=lambda config, _: random_decisions(config, rng))
+    decoders.check(DECODERS[decoder], result.data, [visible(case.config, result.recon)])
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
