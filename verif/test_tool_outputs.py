@@ -210,6 +210,16 @@ def test_failure_between_two_outputs_leaves_neither(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_verilog_is_the_same_twice(tmp_path, capfd):
+    for folder in ("a", "b"):
+        assert run("verilog", "-o", tmp_path / folder, "--block", "fetch") == 0
+    for name in ("fetch.v", "fetch.json"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert json.loads((tmp_path / "a" / "fetch.json").read_text())["ports"]
+    assert run("verilog", "-o", tmp_path / "c", "--block", "nothing") == 2
+    assert "no block 'nothing'" in capfd.readouterr().err and not (tmp_path / "c").exists()
+
+
 def test_every_command_has_help(capsys):
     commands = "encode decode compare verilog presets trace doctor demo bench".split()
     for command in [[], *([name] for name in commands), ["bench", "rd"], ["bench", "cycles"], ["bench", "speed"]]:
