@@ -18,11 +18,10 @@ help:
 	@echo "make clean    remove build/"
 
 doctor:
-	@$(PYTHON) heron/doctor.py --system
-	@if [ -e .venv/.installed ]; then $(BIN)/python heron/doctor.py; fi
+	@if [ -e .venv/.installed ]; then $(BIN)/python heron/doctor.py; else $(PYTHON) heron/doctor.py --system; fi
 
 .venv/.installed: pyproject.toml constraints.txt
-	@$(PYTHON) heron/doctor.py --system
+	@$(PYTHON) heron/doctor.py --system --quiet
 	@echo "creating .venv with pinned packages (a few minutes the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --progress-bar off \

@@ -16,7 +16,7 @@ def missing_system():
     lines = []
     if sys.version_info < (3, 11):  # noqa: UP036  this file runs before the version is known
         version = ".".join(map(str, sys.version_info[:3]))
-        lines.append("Python %s is too old: 3.11 or later is needed (apt install python3)" % version)  # noqa: UP031
+        lines.append("Python %s is too old: 3.11 or later is needed (make PYTHON=python3.12 ...)" % version)  # noqa: UP031
     have_venv = os.path.exists(os.path.join(ROOT, ".venv", "bin", "python"))
     if importlib.util.find_spec("ensurepip") is None and not have_venv:
         lines.append("python3 -m venv does not work: apt install python3-venv")
@@ -46,20 +46,20 @@ def wrong_packages():
     return lines
 
 
-def main(system_only=False):
-    """Prints what is missing, or that nothing is; 0 when nothing is."""
+def main(system_only=False, quiet=False):
+    """Prints what is missing, or, unless quiet, that nothing is; 0 when nothing is."""
     lines = missing_system() if system_only else missing_system() + wrong_packages()
     for line in lines:
         print("doctor: " + line, file=sys.stderr)
     if lines:
         return 1
-    if system_only:
+    if quiet:
         return 0
-    print("doctor: all that is needed is here")
+    print("doctor: all that is needed " + ("from the system " if system_only else "") + "is here")
     if shutil.which("libde265-dec265") is None:
         print("doctor: libde265-dec265, a second decoder for the tests, is not here: apt install libde265-examples")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(system_only="--system" in sys.argv))
+    sys.exit(main("--system" in sys.argv, "--quiet" in sys.argv))

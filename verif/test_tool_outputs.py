@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -208,6 +209,13 @@ def test_failure_between_two_outputs_leaves_neither(tmp_path):
         outputs.open(tmp_path / "b").write(b"b")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_the_package(tmp_path):
+    """Run by any Python, with nothing on PATH."""
+    script = str(Path(heron.__file__).with_name("doctor.py"))
+    result = subprocess.run([sys.executable, script, "--system"], capture_output=True, text=True, env={"PATH": ""})
+    assert result.returncode == 1 and "missing g++: apt install g++" in result.stderr.splitlines()[0]
 
 
 def test_verilog_is_the_same_twice(tmp_path, capfd):
