@@ -10,8 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 import heron
+from heron import demo
 from heron.annexb import nal_units, vcl_bits
 from heron.cli import app
 from heron.outputs import Outputs
@@ -209,6 +211,15 @@ def test_failure_between_two_outputs_leaves_neither(tmp_path):
         outputs.open(tmp_path / "b").write(b"b")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_leaves_its_files(tmp_path):
+    """With the model as the engine; `make demo` is the same with the RTL."""
+    report = demo.run(tmp_path, engine="model")
+    assert {path.name for path in tmp_path.iterdir()} == {"demo.hevc", "demo.mp4", "demo.png", "report.json"}
+    assert json.loads((tmp_path / "report.json").read_text()) == report and report["frames"] == 8
+    with Image.open(tmp_path / "demo.png") as picture:
+        assert picture.width > 3 * 2 * 352
 
 
 def test_doctor_names_the_package(tmp_path):
