@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,8 +22,11 @@ from heron.video import Source
 from sim.toolchain import BUILD
 
 
-def measure(source: Source, engine: str, preset: str, qps: list[int], frames: int | None, name: str) -> list[Point]:
-    """Points of this encoder over a clip: as those of the anchors."""
+def measure(
+    source: Source, engine: str, preset: str, qps: list[int], frames: int | None, name: str
+) -> tuple[list[Point], float]:
+    """Points of this encoder over a clip, as those of the anchors, and the seconds that they took."""
+    begin = time.monotonic()
     encoders = [
         Encoder(source.width, source.height, qp=qp, engine=engine, preset=preset, rate=source.rate, name=name)
         for qp in qps
@@ -36,7 +40,7 @@ def measure(source: Source, engine: str, preset: str, qps: list[int], frames: in
         psnr = [report["psnr"][plane] for plane in "yuv"]
         point = {"qp": report["qp"], "bits": report["vcl_bits"], "frames": report["frames"], "psnr": psnr}
         points.append(point)
-    return points
+    return points, time.monotonic() - begin
 
 
 def bd_rate(anchor: list[Point], points: list[Point]) -> float:
@@ -59,6 +63,7 @@ def run(
     anchors: Path | None,
     anchor: str,
     only: list[str] | None = None,
+    jobs: int = 1,
     output: Path = BUILD / "bench" / "rd",
 ) -> dict[str, Any]:
     """Measures, prints a table, writes results.json, plots and index.html; returns what results.json holds."""
@@ -67,10 +72,9 @@ def run(
     output.mkdir(parents=True, exist_ok=True)
     yardstick = Anchors(anchors, output / "anchors.json")
     results = {}
-    for name, source in bench_sources(folder, only).items():
-        begin = time.monotonic()
-        points = measure(source, engine, preset, qps, frames, name)
-        seconds = time.monotonic() - begin
+    sources = bench_sources(folder, only)
+    for name, (points, seconds) in _all_points(sources, engine, preset, qps, frames, jobs):
+        source = sources[name]
         theirs = yardstick.points(name, source, anchor, qps, frames, points[0]["frames"])
         results[name] = {
             "bd_rate": round(bd_rate(theirs, points), 3),
@@ -93,6 +97,20 @@ def run(
     _print(summary)
     print(f"wrote {output}/index.html")
     return summary
+
+
+def _all_points(sources: dict[str, Source], engine: str, preset: str, qps: list[int], frames: int | None, jobs: int):
+    """Name and result of `measure` for each clip, in order; `jobs` clips at a time."""
+    if jobs == 1:
+        for name, source in sources.items():
+            yield name, measure(source, engine, preset, qps, frames, name)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = {
+            name: pool.submit(measure, source, engine, preset, qps, frames, name) for name, source in sources.items()
+        }
+        for name, result in waiting.items():
+            yield name, result.result()
 
 
 def _rows(summary) -> list[list[str]]:
