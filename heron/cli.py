@@ -230,12 +230,13 @@ def bench_rd(
     qps: Qps = "22,27,32,37",
     frames: Frames = None,
     only: Annotated[str | None, typer.Option(metavar="A,B,...", help="Only clips with these names.")] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Clips at a time.")] = 1,
 ) -> None:
     """Compression against libx265, all pictures intra: BD-rate, plots, a page in build/bench/rd."""
     from heron.bench.rd import run
 
     names = only.split(",") if only else None
-    run(clips, engine, preset, _qps(qps), frames, anchors, anchor, names)
+    run(clips, engine, preset, _qps(qps), frames, anchors, anchor, names, jobs)
 
 
 @bench.command("cycles")
