@@ -1,0 +1,156 @@
+"""Prediction of whole blocks from reconstructed neighbours: gather, smooth, project, predict."""
+
+from amaranth import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
+from hdl.intra.reference_samples import ReferenceSamples
+from hdl.intra.subblock_predictor import BLOCK, SubblockPredictor
+from hdl.params import Params
+from hdl.reconstruction.neighbours import BlockPlace, Neighbours
+
+
+class SubblockTag(data.Struct):
+    """A 4x4 sub-block on its way: its component and place in the transform block, in groups of four samples."""
+
+    c_idx: 2
+    x: 3
+    y: 3
+
+
+class Prediction(wiring.Component):
+    """Intra prediction of one block after the other, H.265 8.4.4.2, from what `write` has stored in Neighbours.
+
+    `start`, allowed while `ready`, takes a block's `place` and `mode`; everything the block refers to must have been
+    written by then, or be written in that cycle. Its sub-blocks come in raster order, one a cycle, without
+    backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
+    `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
+    Cycles from `start` to the first `o_valid`: 6 at N = 4; 5 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
+    projection 1 at N <= 8, else N/8 + 1.
+    """
+
+    def __init__(self, p: Params):
+        self.p = p
+        super().__init__(
+            {
+                "start": In(1),
+                "ready": Out(1),
+                "place": In(BlockPlace),
+                "mode": In(6),
+                "finishing": Out(1),
+                "o_ahead_valid": Out(1),
+                "o_ahead": Out(SubblockTag),
+                "o_valid": Out(1),
+                "o_tag": Out(SubblockTag),
+                "o_samples": Out(BLOCK),
+                "write": In(1),
+                "write_c_idx": In(2),
+                "write_x": In(11),
+                "write_y": In(4),
+                "write_block": In(BLOCK),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.neighbours = neighbours = Neighbours(self.p)
+        m.submodules.references = references = ReferenceSamples()
+        m.submodules.predictor = predictor = SubblockPredictor()
+
+        place, mode = Signal(BlockPlace), Signal(6)
+        is_luma = place.c_idx == 0
+        swapped = Signal()
+        smoothing = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
+        projection = needs_projection(m, mode, place.log2_size, "block")
+        m.d.comb += [
+            swapped.eq(is_swapped(mode)),
+            *(
+                getattr(neighbours, name).eq(getattr(self, name))
+                for name in ("write", "write_c_idx", "write_x", "write_y", "write_block")
+            ),
+            neighbours.place.eq(place),
+            references.load.eq(neighbours.valid),
+            references.first.eq(neighbours.first),
+            references.main.eq(Mux(swapped, neighbours.left.as_value(), neighbours.top.as_value())),
+            references.side.eq(Mux(swapped, neighbours.top.as_value(), neighbours.left.as_value())),
+            references.corner.eq(neighbours.corner),
+            references.log2_size.eq(place.log2_size),
+            references.mode.eq(mode),
+            predictor.arrays.eq(references.arrays),
+        ]
+
+        issue, x, y, last = Signal(), Signal(3), Signal(3), Signal(3)
+        m.d.comb += last.eq((1 << place.log2_size >> 2) - 1)
+        m.d.comb += self.finishing.eq(issue & (x == last) & (y == last))
+        with m.If(issue):
+            m.d.sync += x.eq(Mux(x == last, 0, x + 1))
+            with m.If(x == last):
+                m.d.sync += y.eq(Mux(y == last, 0, y + 1))
+        m.d.comb += [
+            predictor.valid.eq(issue),
+            predictor.command.mode.eq(mode),
+            predictor.command.log2_size.eq(place.log2_size),
+            predictor.command.is_luma.eq(is_luma),
+            predictor.command.x.eq(x),
+            predictor.command.y.eq(y),
+        ]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.ready.eq(1)
+                with m.If(self.start):
+                    m.d.sync += [place.eq(self.place), mode.eq(self.mode)]
+                    m.next = "GATHER"
+            with m.State("GATHER"):
+                m.d.comb += neighbours.start.eq(1)
+                m.next = "LOAD"
+            with m.State("LOAD"):
+                with m.If(neighbours.last):
+                    with m.If(smoothing):
+                        m.next = "SMOOTH"
+                    with m.Elif(projection):
+                        m.next = "PROJECT"
+                    with m.Else():
+                        m.d.comb += issue.eq(1)
+                        m.next = "PREDICT"
+                        with m.If(self.finishing):
+                            m.next = "IDLE"
+            with m.State("SMOOTH"):
+                m.d.comb += references.smooth.eq(1)
+                m.next = "SMOOTHING"
+            with m.State("SMOOTHING"):
+                with m.If(~references.busy):
+                    with m.If(projection):
+                        m.d.comb += references.project.eq(1)
+                        m.d.comb += issue.eq(place.log2_size == 3)
+                        m.next = "PROJECTING"
+                    with m.Else():
+                        m.d.comb += issue.eq(1)
+                        m.next = "PREDICT"
+            with m.State("PROJECT"):
+                m.d.comb += [references.project.eq(1), issue.eq(place.log2_size <= 3)]
+                m.next = "PROJECTING"
+                with m.If(self.finishing):
+                    m.next = "IDLE"
+            with m.State("PROJECTING"):
+                m.d.comb += issue.eq(~references.busy)
+                with m.If(~references.busy):
+                    m.next = "PREDICT"
+            with m.State("PREDICT"):
+                m.d.comb += issue.eq(1)
+                with m.If(self.finishing):
+                    m.next = "IDLE"
+
+        tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
+        valids = Signal(predictor.latency + 1)
+        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue)]
+        m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
+        m.d.comb += [
+            self.o_ahead_valid.eq(valids[-2]),
+            self.o_ahead.eq(tags[-2]),
+            self.o_valid.eq(valids[-1]),
+            self.o_tag.eq(tags[-1]),
+            self.o_samples.eq(predictor.samples),
+        ]
+        return m
