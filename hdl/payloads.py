@@ -41,6 +41,8 @@ class CodingUnit(data.Struct):
     part_nxn: 1  # PART_NxN: four luma modes, only at log2_size 3
     split_transform: 1  # split_transform_flag of the transform tree's root (coded or inferred; 1 when part_nxn)
     luma_mode: data.ArrayLayout(unsigned(6), 4)  # IntraPredModeY, z-order; all four equal when not part_nxn
+    luma_second: data.ArrayLayout(unsigned(6), 4)  # the next best modes, for a choice in the closed loop:
+    luma_third: data.ArrayLayout(unsigned(6), 4)  # equal to luma_second where there are only two
     chroma_mode: 3  # intra_chroma_pred_mode, 0..4
     last_in_ctu: 1
     last_in_picture: 1

@@ -3,11 +3,11 @@
 import numpy as np
 
 from verif.reference.config import PictureConfig
-from verif.reference.reconstruction import CU_FIELDS, CU_LAST_CTU, CU_LAST_PIC
+from verif.reference.reconstruction import CU_LAST_CTU, CU_LAST_PIC, CU_SECOND
 
 
 def random_decisions(cfg: PictureConfig, rng: np.random.Generator, split: float = 0.6) -> np.ndarray:
-    """cus int32[n, 15] for verif.reference.encoder.encode_decided; `split` is the chance of each optional split."""
+    """cus int32[n, 23] for verif.reference.encoder.encode_decided; `split` is the chance of each optional split."""
     out: list[list[int]] = []
     width, height, ctb = cfg.coded_width, cfg.coded_height, 1 << cfg.ctb_log2_size
 
@@ -25,7 +25,7 @@ def random_decisions(cfg: PictureConfig, rng: np.random.Generator, split: float 
         if not nxn:
             modes[:] = modes[0]
         out.append([x // 8, y // 8, log2, int(nxn), int(halves), *map(int, modes), int(rng.integers(0, 5))])
-        out[-1] += [0] * (CU_FIELDS - len(out[-1]))
+        out[-1] += [0] * (CU_SECOND - len(out[-1])) + 2 * [int(m) for m in modes]
 
     for y in range(0, height, ctb):
         for x in range(0, width, ctb):

@@ -17,8 +17,8 @@ from .syntax import slice_data
 class PictureTrace:
     """What crossed each stage boundary of one picture.
 
-    cus int32[n, 15]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture cbf_luma
-    cbf_cb cbf_cr. cgs int16[m, 18]: levels in scan order, index, first. tbs int32[t, 8]: cIdx x y log2 mode cbf
+    cus int32[n, 23]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture cbf_luma
+    cbf_cb cbf_cr, then four second and four third choices of luma mode. cgs int16[m, 18]: levels in scan order, index, first. tbs int32[t, 8]: cIdx x y log2 mode cbf
     offset n, where offset is that of the block's n*n values (raster order) in pred and coeff. bins int32[k, 3]:
     kind ctxIdx value. slice_data: bytes before emulation prevention.
     """
@@ -67,7 +67,7 @@ def encode_picture(
 
 
 def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False, rule=RULE) -> PictureResult:
-    """Encode with given coding units (int32[n, 15], cbf columns ignored); source at the coded size."""
+    """Encode with given coding units (int32[n, 23], cbf columns ignored); source at the coded size."""
     width, height = cfg.coded_width, cfg.coded_height
     recon = tuple(np.zeros_like(p) for p in source)
     samples = width * height * 3 // 2

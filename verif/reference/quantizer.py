@@ -97,7 +97,7 @@ def _hide_sign(u, level, negative, is_last, rule):
         up = delta > 0
         cost = 256 - 2 * abs(delta)
         if level[i] == 0:
-            if is_last and i > end or i < first and negative[i] != negative[first]:
+            if (is_last and i > end) or (i < first and negative[i] != negative[first]):
                 continue
             cost += rule[SDH_ONE]
         elif level[i] == 1 and not up:

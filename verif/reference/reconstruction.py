@@ -21,7 +21,8 @@ CU_X, CU_Y, CU_LOG2, CU_NXN, CU_SPLIT, CU_MODE, CU_CHROMA, CU_LAST_CTU, CU_LAST_
     11,
 )
 CU_CBF_LUMA, CU_CBF_CB, CU_CBF_CR = 12, 13, 14
-CU_FIELDS = 15
+CU_SECOND, CU_THIRD = 15, 19  # four each: the second and third choice of luma mode, for a closed-loop choice
+CU_FIELDS = 23
 TB_FIELDS = 8  # cIdx, x, y, log2, mode, cbf, offset into the traced sample arrays, n
 
 CHROMA_MODES = np.array([0, 26, 10, 1], dtype=np.int32)
