@@ -1,13 +1,14 @@
 """CABAC arithmetic coder: bins to bytes (H.265 9.3.4.3, in the encoder's direction 9.3.4.x)."""
 
-from amaranth import Cat, Const, Module, Mux, Signal, signed
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.entropy import contexts
 from hdl.entropy.byte_output import ByteOutput
+from hdl.entropy.context_init import ContextInit
 from hdl.entropy.context_memory import STATE_BITS, ContextMemory
-from hdl.entropy.payloads import CONTEXT_BITS, BinKind, Bins, ByteToken
+from hdl.entropy.payloads import BinKind, Bins, ByteToken
 from hdl.entropy.queue import Queue
 from hdl.entropy.rom import rom
 from hdl.payloads import Byte, Picture
@@ -41,32 +42,10 @@ def _renorm_shift(m, name, lps_range):
     return shift
 
 
-class _ContextInit(wiring.Component):
-    """Initial state of one context (9.3.2.2), combinational."""
-
-    ctx: In(CONTEXT_BITS)
-    qp: In(6)
-    state: Out(STATE_BITS)
-
-    def elaborate(self, platform):
-        m = Module()
-        init = rom(contexts.INIT_VALUES, self.ctx, 8)
-        slope, offset = Signal(signed(7)), Signal(signed(8))
-        pre, clipped = Signal(signed(10)), Signal(7)
-        m.d.comb += [
-            slope.eq(init[4:] * 5 - 45),
-            offset.eq(Cat(Const(0, 3), init[:4]) - 16),
-            pre.eq(((slope * self.qp) >> 4) + offset),
-            clipped.eq(Mux(pre < 1, 1, Mux(pre > 126, 126, pre))),
-            self.state.eq(Cat(clipped[6], Mux(clipped[6], clipped[:6], ~clipped[:6]))),
-        ]
-        return m
-
-
 class ArithmeticCoder(wiring.Component):
     """CABAC arithmetic encoder with its context variables; one payload of bins per cycle.
 
-    i_picture: taken when idle; all contexts are then set from its qp (128 cycles) before bins are accepted.
+    i_picture: taken when idle; all contexts are then set from its qp (132 cycles) before bins are accepted.
     i: Bins in coding order. A TERMINATE bin of 1 ends the slice: the code is flushed with the rbsp stop bit and
        zero bits up to the byte, and the next picture is taken.
     o: bytes of slice_segment_data() with the trailing bits, before emulation prevention; `last` on the last.
@@ -92,9 +71,10 @@ class ArithmeticCoder(wiring.Component):
         m.submodules.output = output = ByteOutput()
         wiring.connect(m, queue.o, output.i)
         wiring.connect(m, output.o, wiring.flipped(self.o))
-        accept, init_ctx, qp = self._control(m, queue.level)
+        m.submodules.init = self._init = ContextInit()
+        accept = self._control(m, queue.level)
         s1 = self._read_contexts(m, accept)
-        s2 = self._update_contexts(m, s1, init_ctx, qp)
+        s2 = self._update_contexts(m, s1)
         s3 = self._range(m, s2)
         s4 = self._addend(m, s3)
         s5 = self._low(m, s4)
@@ -104,31 +84,25 @@ class ArithmeticCoder(wiring.Component):
     def _control(self, m, level):
         """Picture start, context initialisation and the gate in front of the free-running pipeline."""
         room, accept = Signal(), Signal()
-        coding, initialising = Signal(), Signal()
-        init_ctx, qp = Signal(CONTEXT_BITS), Signal(6)
-        self._initialising = initialising
+        coding, started, init = Signal(), Signal(), self._init
         bins = self.i.payload
         m.d.sync += room.eq(level < 16 - self.IN_FLIGHT - 1)
         m.d.comb += [
-            self.i_picture.ready.eq(~coding & ~initialising),
+            self.i_picture.ready.eq(~coding & ~started),
+            init.start.eq(self.i_picture.valid & self.i_picture.ready),
+            init.qp.eq(self.i_picture.payload.qp),
             self.i.ready.eq(coding & room),
             accept.eq(self.i.valid & self.i.ready),
         ]
-        with m.If(self.i_picture.valid & self.i_picture.ready):
-            m.d.sync += [
-                initialising.eq(1),
-                qp.eq(self.i_picture.payload.qp),
-                self.stat_bins.eq(0),
-            ]
-        with m.If(initialising):
-            m.d.sync += init_ctx.eq(init_ctx + 1)
-            with m.If(init_ctx == (1 << CONTEXT_BITS) - 1):
-                m.d.sync += [initialising.eq(0), coding.eq(1)]
+        with m.If(init.start):
+            m.d.sync += [started.eq(1), self.stat_bins.eq(0)]
+        with m.Elif(started & ~init.busy):
+            m.d.sync += [started.eq(0), coding.eq(1)]
         with m.If(accept):
             m.d.sync += self.stat_bins.eq(self.stat_bins + bins.count)
             with m.If((bins.kind == BinKind.TERMINATE) & bins.value[15]):
                 m.d.sync += coding.eq(0)
-        return accept, init_ctx, qp
+        return accept
 
     def _read_contexts(self, m, accept):
         """S0: read both states, or take them from the payload just ahead."""
@@ -153,10 +127,9 @@ class ArithmeticCoder(wiring.Component):
                     m.d.sync += s1.state[k].eq(memory.write_state[w])
         return s1
 
-    def _update_contexts(self, m, s1, init_ctx, qp):
+    def _update_contexts(self, m, s1):
         """S1: both bins' next states, written back; the LPS ranges of the states before."""
-        m.submodules.context_init = init = _ContextInit()
-        memory = self._contexts
+        memory, init = self._contexts, self._init
         regular = s1.bins.kind == BinKind.REGULAR
         two = regular & s1.bins.count[1]
         bins = [s1.bins.value[15], s1.bins.value[14]]
@@ -167,12 +140,10 @@ class ArithmeticCoder(wiring.Component):
         m.d.comb += [
             state[0].eq(s1.state[0]),
             state[1].eq(Mux(s1.same, after[0], s1.state[1])),
-            init.ctx.eq(init_ctx),
-            init.qp.eq(qp),
-            memory.write_en.eq(Cat((s1.valid & regular & ~(two & s1.same)) | self._initialising, s1.valid & two)),
-            memory.write_ctx[0].eq(Mux(self._initialising, init_ctx, s1.bins.ctx[0])),
+            memory.write_en.eq(Cat((s1.valid & regular & ~(two & s1.same)) | init.write_en, s1.valid & two)),
+            memory.write_ctx[0].eq(Mux(init.write_en, init.write_ctx, s1.bins.ctx[0])),
             memory.write_ctx[1].eq(s1.bins.ctx[1]),
-            memory.write_state[0].eq(Mux(self._initialising, init.state, after[0])),
+            memory.write_state[0].eq(Mux(init.write_en, init.write_state, after[0])),
             memory.write_state[1].eq(after[1]),
         ]
         s2 = Signal(

@@ -29,6 +29,9 @@ def coded_units(cus: np.ndarray) -> list[dict]:
                 "part_nxn": cu[3],
                 "split_transform": cu[4],
                 "luma_mode": cu[5:9],
+                # Choices that were open before reconstruction: nothing here may depend on them.
+                "luma_second": [random.getrandbits(6) for _ in range(4)],
+                "luma_third": [random.getrandbits(6) for _ in range(4)],
                 "chroma_mode": cu[9],
                 "last_in_ctu": cu[10],
                 "last_in_picture": cu[11],
