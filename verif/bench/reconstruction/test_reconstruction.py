@@ -19,6 +19,15 @@ from verif.cases import random_case
 from verif.content import CONTENT
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_decided, pad_to_coded
+from verif.reference.reconstruction import (
+    CU_CBF_CR,
+    CU_CBF_LUMA,
+    CU_FIELDS,
+    CU_LAST_CTU,
+    CU_LAST_PIC,
+    CU_SECOND,
+    CU_THIRD,
+)
 
 CBF = ("cbf_luma", "cbf_cb", "cbf_cr")
 
@@ -38,6 +47,8 @@ def unit(cu) -> dict:
         "part_nxn": nxn,
         "split_transform": split,
         "luma_mode": modes,
+        "luma_second": cu[CU_SECOND : CU_SECOND + 4].tolist(),
+        "luma_third": cu[CU_THIRD : CU_THIRD + 4].tolist(),
         "chroma_mode": chroma,
         "last_in_ctu": last_in_ctu,
         "last_in_picture": last_in_picture,
@@ -77,7 +88,9 @@ class Bench:
                 f"group {k}: {got}\n{row}, {wrong} samples differ"
             )
         for k, (got, row) in enumerate(zip(got_cus, expected.trace.cus)):
-            assert got == {"cu": unit(row), **dict(zip(CBF, map(int, row[12:])))}, f"unit {k}: {got}\n{row}"
+            assert got == {"cu": unit(row), **dict(zip(CBF, map(int, row[CU_CBF_LUMA : CU_CBF_CR + 1])))}, (
+                f"unit {k}: {got}\n{row}"
+            )
         assert not any(wrong), f"{wrong} samples differ"
         return round(cycles)
 
@@ -122,9 +135,9 @@ def uniform(cfg, log2, nxn, split, rng):
                 v = sum((z >> 2 * b + 1 & 1) << b for b in range(4)) << log2 - 3
                 modes = [int(k) for k in rng.integers(0, 35, 4)] if nxn else [int(rng.integers(0, 35))] * 4
                 place = [(x << ctb - 3) + u, (y << ctb - 3) + v]
-                cus.append([*place, log2, nxn, split, *modes, int(rng.integers(0, 5)), 0, 0, 0, 0, 0])
-            cus[-1][10] = 1
-    cus[-1][11] = 1
+                cus.append([*place, log2, nxn, split, *modes, int(rng.integers(0, 5)), *[0] * (CU_FIELDS - 10)])
+            cus[-1][CU_LAST_CTU] = 1
+    cus[-1][CU_LAST_PIC] = 1
     return np.array(cus, np.int32)
 
 
