@@ -1,4 +1,4 @@
-"""CABAC arithmetic coder: bins to bytes (H.265 9.3.4.3, in the encoder's direction 9.3.4.x)."""
+"""CABAC arithmetic coder: bins to bytes (H.265 9.3.4.3, the other way round)."""
 
 from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
@@ -49,7 +49,7 @@ class ArithmeticCoder(wiring.Component):
     i: Bins in coding order. A TERMINATE bin of 1 ends the slice: the code is flushed with the rbsp stop bit and
        zero bits up to the byte, and the next picture is taken.
     o: bytes of slice_segment_data() with the trailing bits, before emulation prevention; `last` on the last.
-    stat_bins: bins accepted since the picture was taken.
+    stat_bins: bins of the picture that was last finished, steady while the next is coded.
 
     Throughput: 1 payload per cycle (2 regular or 16 bypass bins) while at most 1 byte per cycle comes out on
     average; a queue of 16 tokens evens out. Latency: 7 cycles to the token, then a byte waits until no carry can
@@ -85,7 +85,7 @@ class ArithmeticCoder(wiring.Component):
         """Picture start, context initialisation and the gate in front of the free-running pipeline."""
         room, accept = Signal(), Signal()
         coding, started, init = Signal(), Signal(), self._init
-        bins = self.i.payload
+        bins, count = self.i.payload, Signal(32)
         m.d.sync += room.eq(level < 16 - self.IN_FLIGHT - 1)
         m.d.comb += [
             self.i_picture.ready.eq(~coding & ~started),
@@ -95,13 +95,13 @@ class ArithmeticCoder(wiring.Component):
             accept.eq(self.i.valid & self.i.ready),
         ]
         with m.If(init.start):
-            m.d.sync += [started.eq(1), self.stat_bins.eq(0)]
+            m.d.sync += [started.eq(1), count.eq(0)]
         with m.Elif(started & ~init.busy):
             m.d.sync += [started.eq(0), coding.eq(1)]
         with m.If(accept):
-            m.d.sync += self.stat_bins.eq(self.stat_bins + bins.count)
+            m.d.sync += count.eq(count + bins.count)
             with m.If((bins.kind == BinKind.TERMINATE) & bins.value[15]):
-                m.d.sync += coding.eq(0)
+                m.d.sync += [coding.eq(0), self.stat_bins.eq(count + 1)]
         return accept
 
     def _read_contexts(self, m, accept):

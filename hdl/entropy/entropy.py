@@ -19,10 +19,10 @@ class Entropy(wiring.Component):
     i_cu, i_cg: the units and their groups. A unit is read before its groups, and comes after them: the queue of
     groups in front must hold all groups of one unit (384 for a 64x64, 96 for a 32x32).
     o: bytes before emulation prevention, `last` on the last of the picture.
-    stat_bins: bins since the picture was taken, the last one's until the next.
+    stat_bins: bins of the picture that was last finished.
 
     Throughput: the slowest of: 1 payload of bins per cycle, the cycles that Residual gives, 1 byte per cycle.
-    Latency: some 20 cycles, then bytes leave when no carry can reach them; 128 cycles at the start of a picture.
+    Latency: some 20 cycles, then bytes leave when no carry can reach them; 132 cycles at the start of a picture.
     """
 
     def __init__(self, p: Params):

@@ -8,7 +8,7 @@ PLANAR, DC, HORIZONTAL, VERTICAL = 0, 1, 10, 26
 
 
 class ModeCoder(wiring.Component):
-    """How one luma mode is coded, given the modes of its neighbours (8.4.2); combinational.
+    """How one luma mode is coded, given the modes of its neighbours (8.4.2); latency 1, one per cycle.
 
     left, above: candIntraPredModeA and B. prev: prev_intra_luma_pred_flag. value: mpm_idx, or
     rem_intra_luma_pred_mode.
@@ -22,27 +22,28 @@ class ModeCoder(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        cand = [Signal(6, name=f"candidate{k}") for k in range(3)]
+        cand, mode = [Signal(6, name=f"candidate{k}") for k in range(3)], Signal(6)
         left, above = self.left, self.above
-        m.d.comb += [cand[0].eq(left), cand[1].eq(above)]
+        m.d.sync += mode.eq(self.mode)
+        m.d.sync += [cand[0].eq(left), cand[1].eq(above)]
         with m.If(left != above):
             with m.If((left != PLANAR) & (above != PLANAR)):
-                m.d.comb += cand[2].eq(PLANAR)
+                m.d.sync += cand[2].eq(PLANAR)
             with m.Elif((left != DC) & (above != DC)):
-                m.d.comb += cand[2].eq(DC)
+                m.d.sync += cand[2].eq(DC)
             with m.Else():
-                m.d.comb += cand[2].eq(VERTICAL)
+                m.d.sync += cand[2].eq(VERTICAL)
         with m.Elif(left < 2):
-            m.d.comb += [cand[0].eq(PLANAR), cand[1].eq(DC), cand[2].eq(VERTICAL)]
+            m.d.sync += [cand[0].eq(PLANAR), cand[1].eq(DC), cand[2].eq(VERTICAL)]
         with m.Else():
-            m.d.comb += [cand[1].eq(2 + (left + 29)[:5]), cand[2].eq(2 + (left - 1)[:5])]
-        equal = [self.mode == c for c in cand]
-        below = [self.mode > c for c in cand]
+            m.d.sync += [cand[1].eq(2 + (left + 29)[:5]), cand[2].eq(2 + (left - 1)[:5])]
+        equal = [mode == c for c in cand]
+        below = [mode > c for c in cand]
         m.d.comb += self.prev.eq(equal[0] | equal[1] | equal[2])
         with m.If(self.prev):
             m.d.comb += self.value.eq(Mux(equal[0], 0, Mux(equal[1], 1, 2)))
         with m.Else():
-            m.d.comb += self.value.eq(self.mode - (below[0] + below[1] + below[2]))
+            m.d.comb += self.value.eq(mode - (below[0] + below[1] + below[2]))
         return m
 
 

@@ -20,7 +20,7 @@ class Syntax(wiring.Component):
     o: SyntaxStep in the order of the bitstream: split_cu_flag, part_mode, intra modes, transform tree, a residual
     step for each transform block whose cbf is 1, end_of_slice_segment_flag after each coding-tree unit.
 
-    Throughput: a unit takes 2 cycles, 1 per quadtree level above it, 3 (four parts: 6) for the modes and 1 for
+    Throughput: a unit takes 2 cycles, 1 per quadtree level above it, 3 (four parts: 6) to look up the modes and 1 for
     each payload sent: about 10 for a unit with one transform block of each component, 35 for an 8x8 with twelve.
     Latency: 3 cycles and more. Backpressure on `o` stalls `i`, after a queue of 16.
     """
@@ -147,23 +147,21 @@ class Syntax(wiring.Component):
                 m.next = "MODES"
 
     def _modes(self, m):
-        """Each part's mode is looked up in one cycle and coded in the next."""
+        """A part's neighbours are looked up in one cycle; its mode is coded in the next and kept in the third."""
         cu, near, coder, part = self._unit.cu, self._neighbours, self._mode_coder, self._part
-        mode, left, above = (Signal(6, name=name) for name in ("part_mode", "part_left", "part_above"))
         luma_mode = cu.luma_mode
         lefts = Cat(near.left_mode[0], luma_mode[0], near.left_mode[1], luma_mode[2])
         aboves = Cat(near.above_mode[0], near.above_mode[1], luma_mode[0], luma_mode[1])
         m.d.sync += [
-            mode.eq(luma_mode.as_value().word_select(part[:2], 6)),
-            left.eq(lefts.word_select(part[:2], 6)),
-            above.eq(aboves.word_select(part[:2], 6)),
+            coder.mode.eq(luma_mode.as_value().word_select(part[:2], 6)),
+            coder.left.eq(lefts.word_select(part[:2], 6)),
+            coder.above.eq(aboves.word_select(part[:2], 6)),
             part.eq(part + 1),
         ]
-        m.d.comb += [coder.mode.eq(mode), coder.left.eq(left), coder.above.eq(above)]
         for k in range(4):
-            with m.If(part == k + 1):
+            with m.If(part == k + 2):
                 m.d.sync += [self._prev[k].eq(coder.prev), self._value[k].eq(coder.value)]
-        with m.If(part == Mux(cu.part_nxn, 4, 1)):
+        with m.If(part == Mux(cu.part_nxn, 5, 2)):
             m.d.comb += near.store.eq(1)
             m.d.sync += part.eq(0)
             with m.If(cu.log2_size == 3):

@@ -1,4 +1,4 @@
-"""Entropy against the reference's slice data: random decisions and contents, all sizes of coding-tree units, stalls."""
+"""Entropy against the reference's slice data: random units and levels, all sizes of coding-tree units, stalls."""
 
 import random
 
@@ -14,8 +14,10 @@ from sim.runner import bench_params, run_bench
 from verif.bench.decisions import random_decisions
 from verif.bench.payload import Packer
 from verif.bench.streams import CLOCK_NS, PATTERNS, StreamSink, StreamSource, start
+from verif.reference.cabac import encode_bins
 from verif.reference.config import PictureConfig
-from verif.reference.encoder import encode_decided, pad_to_coded
+from verif.reference.reconstruction import CU_CBF_CB, CU_CBF_CR, CU_CBF_LUMA, CU_LOG2, CU_SPLIT
+from verif.reference.syntax import slice_data
 
 
 def coded_units(cus: np.ndarray) -> list[dict]:
@@ -56,33 +58,51 @@ def picture(cfg: PictureConfig) -> dict:
     return {**rest, "width": cfg.width, "height": cfg.height, "qp": cfg.qp}
 
 
-def case(width, height, qp, ctb_log2_size, contents, split=0.6):
-    """(configuration, trace) of a picture of random units."""
+def random_levels(cus: np.ndarray, rng: np.random.Generator, density: float, size: int) -> np.ndarray:
+    """Fill in the coded block flags of `cus` and return cgs int16[m, 18] that fit them."""
+    groups = []
+    for cu in cus:
+        log2, split = cu[CU_LOG2], cu[CU_SPLIT]
+        luma = log2 - split
+        for i in range(4 if split else 1):
+            blocks = [(CU_CBF_LUMA, luma)]
+            if luma > 2:
+                blocks += [(CU_CBF_CB, luma - 1), (CU_CBF_CR, luma - 1)]
+            elif i == 3:
+                blocks += [(CU_CBF_CB, 2), (CU_CBF_CR, 2)]
+            for flag, block in blocks:
+                if rng.random() >= min(1, 4 * density):
+                    continue
+                cu[flag] |= 1 << (0 if luma == 2 and flag != CU_CBF_LUMA else i)
+                last = int(rng.integers(1 << (2 * block - 4)))
+                levels = rng.integers(-size, size + 1, (last + 1, 16))
+                levels[rng.random(levels.shape) >= density] = 0
+                if not levels[last].any():
+                    levels[last, rng.integers(16)] = rng.choice([-1, 1])
+                groups += [[*levels[k], k, k == last] for k in range(last, -1, -1)]
+    return np.array(groups, np.int16).reshape(-1, 18)
+
+
+def case(width, height, qp, ctb_log2_size, density, size, split=0.6):
+    """(configuration, cus, cgs, slice data, number of bins) of a picture of random units."""
     rng = np.random.default_rng(random.getrandbits(32))
     cfg = PictureConfig(width=width, height=height, qp=qp, ctb_log2_size=ctb_log2_size)
-    planes = []
-    for h, w in [(height, width)] + [(height // 2, width // 2)] * 2:
-        if contents == "noise":
-            plane = rng.integers(0, 256, (h, w))
-        elif contents == "extremes":
-            plane = rng.integers(0, 2, (h, w)) * 255
-        elif contents == "flat":
-            plane = np.full((h, w), rng.integers(0, 256))
-        else:
-            plane = (np.add.outer(np.arange(h), 2 * np.arange(w)) + rng.integers(0, 12, (h, w))) % 256
-        planes.append(plane.astype(np.uint8))
-    decisions = random_decisions(cfg, rng, split)
-    return cfg, encode_decided(cfg, pad_to_coded(cfg, *planes), decisions, trace=True)
+    cus = random_decisions(cfg, rng, split)
+    cgs = random_levels(cus, rng, density, size)
+    bins = np.empty((200 * len(cus) + 800 * len(cgs), 3), np.int32)
+    count = slice_data(cus, len(cus), cgs, cfg.coded_width, cfg.coded_height, ctb_log2_size, bins)
+    return cfg, cus, cgs, encode_bins(bins[:count], qp), count
 
 
+# width, height, QP, density of levels, their size
 CASES = [
-    (16, 16, 22, "gradient"),
-    (16, 16, 0, "extremes"),
-    (48, 40, 30, "gradient"),
-    (40, 72, 10, "noise"),
-    (72, 24, 51, "flat"),
-    (66, 98, 37, "gradient"),
-    (136, 16, 26, "gradient"),
+    (16, 16, 22, 0.3, 3),
+    (16, 16, 0, 1, 32767),
+    (48, 40, 30, 0.1, 2),
+    (40, 72, 10, 0.8, 60),
+    (72, 24, 51, 0, 1),
+    (66, 98, 37, 0.05, 1),
+    (136, 16, 26, 0.2, 4),
 ]
 
 
@@ -95,40 +115,38 @@ async def writes_slices(dut, idle, backpressure):
     units = StreamSource(dut, "i_cu", CodedUnit, idle, timeout=100_000)
     groups = StreamSource(dut, "i_cg", CoefficientGroup, idle, timeout=100_000)
     sink = StreamSink(dut, "o", Byte, backpressure)
-    for width, height, qp, contents in CASES:
-        cfg, result = case(width, height, qp, ctb_log2_size, contents)
-        trace = result.trace
+    for width, height, qp, density, size in CASES:
+        cfg, cus, cgs, wanted, bins = case(width, height, qp, ctb_log2_size, density, size)
         pictures.send([picture(cfg)])
-        units.send(coded_units(trace.cus))
-        groups.send(coefficient_groups(trace.cgs))
-        wanted = trace.slice_data
+        units.send(coded_units(cus))
+        groups.send(coefficient_groups(cgs))
         got = await sink.receive(len(wanted))
         data = bytes(byte["data"] for byte in got)
         differs = next((k for k in range(len(wanted)) if data[k] != wanted[k]), None)
-        assert differs is None, f"{width}x{height} {contents} QP {qp}: byte {differs} of {len(wanted)}"
+        assert differs is None, f"{width}x{height} QP {qp}: byte {differs} of {len(wanted)}"
         assert [byte["last"] for byte in got] == [0] * (len(wanted) - 1) + [1]
-        assert dut.stat_bins.value.to_unsigned() == result.bins
+        assert dut.stat_bins.value.to_unsigned() == bins
     await sink.nothing_more()
 
 
 @cocotb.test()
 async def cycles_per_sample(dut):
-    """QP 0 noise is the worst there is; QP 30 of a gradient is ordinary."""
+    """Dense blocks as at QP 10, and thin ones as at QP 30."""
     ctb_log2_size = bench_params()["ctb_log2_size"]
     await start(dut)
     pictures = StreamSource(dut, "i_picture", Picture)
     units = StreamSource(dut, "i_cu", CodedUnit)
     groups = StreamSource(dut, "i_cg", CoefficientGroup)
     sink = StreamSink(dut, "o", Byte)
-    for qp, contents, limit in [(0, "noise", 5.5), (30, "gradient", 1.5)]:
-        cfg, result = case(128, 128, qp, ctb_log2_size, contents, split=0.5)
+    for density, size, limit in [(0.9, 30, 4), (0.2, 3, 2)]:
+        cfg, cus, cgs, wanted, _ = case(128, 128, 30, ctb_log2_size, density, size, split=0.5)
         begin = get_sim_time("step")
         pictures.send([picture(cfg)])
-        units.send(coded_units(result.trace.cus))
-        groups.send(coefficient_groups(result.trace.cgs))
-        await sink.receive(len(result.trace.slice_data))
+        units.send(coded_units(cus))
+        groups.send(coefficient_groups(cgs))
+        await sink.receive(len(wanted))
         cycles = (get_sim_time("step") - begin) / (CLOCK_NS * 1000) / 128**2
-        dut._log.info(f"QP {qp} {contents}: {cycles:.2f} cycles per luma sample")
+        dut._log.info(f"density {density}: {cycles:.2f} cycles per luma sample")
         assert cycles <= limit
 
 
