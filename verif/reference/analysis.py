@@ -12,7 +12,8 @@ import numba as nb
 import numpy as np
 
 from .config import PictureConfig
-from .prediction import DC, gather, is_filtered, predict, smooth
+from .prediction import DC, gather, is_filtered, mode_bits, most_probable_modes, predict, smooth
+from .quantizer import BIT, BLOCK, LAST, POSITION
 from .reconstruction import (
     CU_CHROMA,
     CU_FIELDS,
@@ -27,25 +28,19 @@ from .reconstruction import (
     CU_X,
     CU_Y,
 )
-from .syntax import most_probable_modes
 from .tables import QUANT_SCALE
 from .transform import forward
 
 LAMBDA_ROUGH = np.rint(4 * 3.4 * np.sqrt(0.57 * 2 ** ((np.arange(52) - 12) / 3))).astype(np.int32)
-BIT = 23  # 256 * 0.57 * 2^(-8/3)
 SPLIT_TRANSFORM_BITS, NXN_BITS, SPLIT_16_BITS, SPLIT_32_BITS = 10, 12, 18, 30
 
 # Cost of a coefficient of magnitude a sixteenths of Qstep: zero costs a^2; a level costs NONZERO[a] for a < 64, else
-# LARGE + 35 per octave above 16 + MANTISSA by the two bits after the leading one; and POSITION of x + y.
+# LARGE + 35 per octave above 16 + MANTISSA by the two bits after the leading one; and POSITION of x + y. BLOCK and LAST as in verif.reference.quantizer.
 _a = np.arange(64)
 _level = np.maximum((_a + 6) >> 4, 1)
 NONZERO = ((_a - 16 * _level) ** 2 + 46 + np.rint(35 * np.log2(_level))).astype(np.int32)
 LARGE = 67
 MANTISSA = np.array([0, 11, 20, 28], dtype=np.int32)
-POSITION = np.rint(11.5 * np.log2(1 + np.arange(63))).astype(np.int32)
-# Cost of a block with levels: BLOCK by log2 size, and LAST of the largest x + y of a level
-BLOCK = np.array([0, 0, 46, 30, 80, 80], dtype=np.int32)
-LAST = np.rint(46 * np.log2(1 + np.arange(63))).astype(np.int32)
 
 
 @nb.njit(cache=True)
@@ -91,11 +86,6 @@ def block_cost(coeff, log2, qp):
     if last >= 0:
         cost += BLOCK[log2] + LAST[last]
     return cost
-
-
-@nb.njit(cache=True, inline="always")
-def mode_bits(cand, mode):
-    return 2 if mode == cand[0] else (3 if mode == cand[1] or mode == cand[2] else 6)
 
 
 @nb.njit(cache=True)

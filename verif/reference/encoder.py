@@ -9,7 +9,7 @@ from .analysis import analyse_picture
 from .cabac import encode_bins
 from .config import PictureConfig
 from .quantizer import RULE
-from .reconstruction import CU_FIELDS, TB_FIELDS, reconstruct_picture
+from .reconstruction import CHOICES, CU_FIELDS, TB_FIELDS, reconstruct_picture
 from .syntax import slice_data
 
 
@@ -17,12 +17,14 @@ from .syntax import slice_data
 class PictureTrace:
     """What crossed each stage boundary of one picture.
 
-    cus int32[n, 23]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture cbf_luma
-    cbf_cb cbf_cr, then four second and four third choices of luma mode. cgs int16[m, 18]: levels in scan order, index, first. tbs int32[t, 8]: cIdx x y log2 mode cbf
-    offset n, where offset is that of the block's n*n values (raster order) in pred and coeff. bins int32[k, 3]:
+    decided, cus int32[n, 23]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture
+    cbf_luma cbf_cb cbf_cr, then four second and four third choices of luma mode; as analysis decided them, and with
+    the modes and coded block flags that reconstruction settled.
+    cgs int16[m, 18]: levels in scan order, index, first. tbs int32[t, 8]: cIdx x y log2 mode cbf offset n, where offset is that of the block's n*n values (raster order) in pred and coeff. bins int32[k, 3]:
     kind ctxIdx value. slice_data: bytes before emulation prevention.
     """
 
+    decided: np.ndarray
     cus: np.ndarray
     cgs: np.ndarray
     tbs: np.ndarray
@@ -58,20 +60,23 @@ def pad_to_coded(cfg: PictureConfig, y, u, v):
 
 
 def encode_picture(
-    cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture, rule=RULE
+    cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture, choices=CHOICES
 ) -> PictureResult:
     """Encode one 4:2:0 8-bit picture (uint8 planes of the source size)."""
     source = pad_to_coded(cfg, y, u, v)
     cus = decide(cfg, source)
-    return encode_decided(cfg, source, cus, trace, rule)
+    return encode_decided(cfg, source, cus, trace, choices=choices)
 
 
-def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False, rule=RULE) -> PictureResult:
+def encode_decided(
+    cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False, rule=RULE, choices=CHOICES
+) -> PictureResult:
     """Encode with given coding units (int32[n, 23], cbf columns ignored); source at the coded size."""
     width, height = cfg.coded_width, cfg.coded_height
     recon = tuple(np.zeros_like(p) for p in source)
     samples = width * height * 3 // 2
-    cus = np.ascontiguousarray(cus, np.int32)
+    decided = cus
+    cus = np.array(decided, np.int32)
     assert cus.shape[1] == CU_FIELDS
     cgs = np.zeros((samples // 16 + 1, 18), np.int16)
     n_t = samples if trace else 1
@@ -79,7 +84,21 @@ def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = Fa
     pred = np.zeros(n_t, np.int16)
     coeff = np.zeros(n_t, np.int32)
     n_cg, n_tb = reconstruct_picture(
-        source, recon, cus, len(cus), width, height, cfg.ctb_log2_size, cfg.qp, cgs, tbs, trace, pred, coeff, rule
+        source,
+        recon,
+        cus,
+        len(cus),
+        width,
+        height,
+        cfg.ctb_log2_size,
+        cfg.qp,
+        cgs,
+        tbs,
+        trace,
+        pred,
+        coeff,
+        rule,
+        choices,
     )
     # a level costs at most 3 context bins and 32 + 1 bypass bins
     bound = 64 * len(cus) + 96 * n_tb + int((cgs[:n_cg, :16] != 0).sum()) * 36 + 18 * n_cg + 1024
@@ -93,5 +112,5 @@ def encode_decided(cfg: PictureConfig, source, cus: np.ndarray, trace: bool = Fa
         stream += headers.nal_unit(headers.NAL_SUFFIX_SEI, headers.picture_hash_sei(recon))
     kept = None
     if trace:
-        kept = PictureTrace(cus, cgs[:n_cg], tbs[:n_tb], pred, coeff, bins, data)
+        kept = PictureTrace(decided, cus, cgs[:n_cg], tbs[:n_tb], pred, coeff, bins, data)
     return PictureResult(stream, recon, 8 * len(slice_nal), n_bins, kept)

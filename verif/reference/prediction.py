@@ -182,3 +182,27 @@ def predict(p, log2, mode, edge, ref, out):
                 out[i, 0] = value
             else:
                 out[0, i] = value
+
+
+@nb.njit(cache=True)
+def most_probable_modes(a, b, cand):
+    """candModeList of 8.4.2 from the left and above candidates."""
+    if a == b:
+        if a < 2:
+            cand[0], cand[1], cand[2] = 0, 1, 26
+        else:
+            cand[0], cand[1], cand[2] = a, 2 + ((a + 29) % 32), 2 + ((a - 2 + 1) % 32)
+    else:
+        cand[0], cand[1] = a, b
+        if a != 0 and b != 0:
+            cand[2] = 0
+        elif a != 1 and b != 1:
+            cand[2] = 1
+        else:
+            cand[2] = 26
+
+
+@nb.njit(cache=True, inline="always")
+def mode_bits(cand, mode):
+    """Bits of prev_intra_luma_pred_flag and mpm_idx or rem_intra_luma_pred_mode, as the decisions count them."""
+    return 2 if mode == cand[0] else (3 if mode == cand[1] or mode == cand[2] else 6)

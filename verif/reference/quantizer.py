@@ -14,6 +14,14 @@ from .tables import LEVEL_SCALE, QUANT_SCALE, SCAN_POS, SCAN_SUB
 ROUND_ONE, ROUND_MORE, COST_ONE, COST_ZERO, COST_GROUP, COST_BLOCK, SDH_ONE = range(7)
 RULE = np.array([105, 115, 110, 18, 40, 60, 80], dtype=np.int32)
 
+# Costs of what a block's levels take in the stream, Q8: of a level by its magnitude (15 and more alike), of its
+# POSITION x + y, of the block by its log2 size, and of its LAST (largest) x + y
+BIT = 23
+LEVEL_COST = np.rint(46 + 35 * np.log2(np.maximum(np.arange(16), 1))).astype(np.int32)
+POSITION = np.rint(BIT / 2 * np.log2(1 + np.arange(63))).astype(np.int32)
+BLOCK = np.array([0, 0, 46, 30, 80, 80], dtype=np.int32)
+LAST = np.rint(2 * BIT * np.log2(1 + np.arange(63))).astype(np.int32)
+
 
 @nb.njit(cache=True)
 def quantize(coeff, log2, qp, scan_idx, levels, rule):
@@ -110,6 +118,35 @@ def _hide_sign(u, level, negative, is_last, rule):
             best = cost
             where = i
     level[where] += 1 if u[where] > level[where] << 8 else -1
+
+
+@nb.njit(cache=True)
+def level_cost(coeff, levels, log2, qp, scan_idx):
+    """Cost J of these levels for this coefficient block: squared error over Qstep squared and bits, in Q8.
+
+    The error of a coefficient is taken in sixteenths of Qstep. Bits as in verif.reference.analysis: per level
+    LEVEL_COST and POSITION of x + y, per block BLOCK and LAST of the largest x + y.
+    """
+    scale = QUANT_SCALE[qp % 6]
+    qbits = 14 + qp // 6 + 7 - log2
+    cost = 0
+    last = -1
+    for g in range(1 << (2 * (log2 - 2))):
+        sub = SCAN_SUB[scan_idx, log2, g]
+        x0, y0 = (sub & 7) << 2, (sub >> 3) << 2
+        for i in range(16):
+            pos = SCAN_POS[scan_idx, i]
+            x, y = x0 + (pos & 3), y0 + (pos >> 2)
+            level = abs(levels[g, i])
+            u = (np.int64(abs(coeff[y, x])) * scale) >> (qbits - 8)
+            error = (u - (level << 8)) >> 4
+            cost += error * error
+            if level:
+                cost += LEVEL_COST[min(level, 15)] + POSITION[x + y]
+                last = max(last, x + y)
+    if last >= 0:
+        cost += BLOCK[log2] + LAST[last]
+    return cost
 
 
 @nb.njit(cache=True)

@@ -3,8 +3,8 @@
 import numba as nb
 import numpy as np
 
-from .prediction import gather, is_filtered, predict, smooth
-from .quantizer import quantize, scale_levels
+from .prediction import DC, gather, is_filtered, mode_bits, most_probable_modes, predict, smooth
+from .quantizer import BIT, level_cost, quantize, scale_levels
 from .tables import QP_CHROMA
 from .transform import forward, inverse
 
@@ -24,6 +24,9 @@ CU_CBF_LUMA, CU_CBF_CB, CU_CBF_CR = 12, 13, 14
 CU_SECOND, CU_THIRD = 15, 19  # four each: the second and third choice of luma mode, for a closed-loop choice
 CU_FIELDS = 23
 TB_FIELDS = 8  # cIdx, x, y, log2, mode, cbf, offset into the traced sample arrays, n
+
+# modes tried in the closed loop, by log2 of the transform block
+CHOICES = np.array([0, 0, 1, 1, 1, 1], dtype=np.int32)
 
 CHROMA_MODES = np.array([0, 26, 10, 1], dtype=np.int32)
 
@@ -77,10 +80,28 @@ def transform_blocks(cu, out):
 
 
 @nb.njit(cache=True)
+def _to_levels(src, x, y, log2, c_idx, mode, qp, p, pf, ref, pred, res, tmp, coeff, levels, rule):
+    """Predict from reference samples p (pf smoothed), transform and quantise. Returns the last group, or -1."""
+    n = 1 << log2
+    if c_idx == 0 and is_filtered(log2, mode):
+        predict(pf, log2, mode, False, ref, pred)
+    else:
+        predict(p, log2, mode, c_idx == 0 and log2 < 5, ref, pred)
+    for j in range(n):
+        for i in range(n):
+            res[j, i] = np.int32(src[y + j, x + i]) - pred[j, i]
+    forward(res, log2, 0 if c_idx == 0 and log2 == 2 else log2, tmp, coeff)
+    return quantize(coeff, log2, qp, scan_index(log2, c_idx, mode), levels, rule)
+
+
+@nb.njit(cache=True)
 def reconstruct_picture(
-    source, recon, cus, n_cus, width, height, ctb_log2, qp, cgs, tbs, traced, t_pred, t_coeff, rule
+    source, recon, cus, n_cus, width, height, ctb_log2, qp, cgs, tbs, traced, t_pred, t_coeff, rule, choices
 ):
     """Run the loop over cus[:n_cus]; fills their cbf columns, recon planes and cgs. Returns (groups, blocks).
+
+    Of a prediction block that is one transform block, the first choices[log2] modes of CU_MODE, CU_SECOND, CU_THIRD
+    are tried and the one of least cost J (level_cost and mode bits), the earlier on ties, becomes its CU_MODE.
 
     source, recon: (y, u, v) uint8 planes of the coded size. cgs int16[m, 18]: levels, index, first.
     When `traced`, tbs and t_pred, t_coeff (flat, raster order in a block) are filled.
@@ -94,6 +115,8 @@ def reconstruct_picture(
     coeff = np.zeros((32, 32), np.int32)
     levels = np.zeros((64, 16), np.int32)
     blocks = np.zeros((16, 6), np.int32)
+    cand = np.zeros(3, np.int32)
+    modes = np.ones((height >> 2, width >> 2), np.int8)  # IntraPredModeY
     n_cg = 0
     n_tb = 0
     offset = 0
@@ -113,20 +136,31 @@ def reconstruct_picture(
                 src, rec = source[1], recon[1]
             else:
                 src, rec = source[2], recon[2]
-            gather(rec, shift, x, y, n, width, height, ctb_log2, p)
-            if c_idx == 0 and is_filtered(log2, mode):
-                smooth(p, n, pf)
-                predict(pf, log2, mode, False, ref, pred)
-            else:
-                predict(p, log2, mode, c_idx == 0 and log2 < 5, ref, pred)
-            for j in range(n):
-                for i in range(n):
-                    res[j, i] = np.int32(src[y + j, x + i]) - pred[j, i]
-            kind = 0 if c_idx == 0 and log2 == 2 else log2
-            forward(res, log2, kind, tmp, coeff)
-            scan_idx = scan_index(log2, c_idx, mode)
             q = qp if c_idx == 0 else qp_c
-            last = quantize(coeff, log2, q, scan_idx, levels, rule)
+            gather(rec, shift, x, y, n, width, height, ctb_log2, p)
+            if c_idx == 0:
+                if log2 > 2:
+                    smooth(p, n, pf)
+                if choices[log2] > 1 and (cu[CU_NXN] or not cu[CU_SPLIT]):
+                    a = modes[y >> 2, (x >> 2) - 1] if x else DC
+                    above = modes[(y >> 2) - 1, x >> 2] if y & ((1 << ctb_log2) - 1) else DC
+                    most_probable_modes(a, above, cand)
+                    least = np.int64(1) << 60
+                    for t in range(choices[log2]):
+                        m = cu[(CU_MODE, CU_SECOND, CU_THIRD)[t] + index]
+                        _to_levels(src, x, y, log2, 0, m, q, p, pf, ref, pred, res, tmp, coeff, levels, rule)
+                        cost = level_cost(coeff, levels, log2, q, scan_index(log2, 0, m)) + BIT * mode_bits(cand, m)
+                        if cost < least:
+                            least = cost
+                            mode = m
+                    if cu[CU_NXN]:
+                        cu[CU_MODE + index] = mode
+                    else:
+                        cu[CU_MODE : CU_MODE + 4] = mode
+                modes[y >> 2 : (y + n) >> 2, x >> 2 : (x + n) >> 2] = mode
+            else:
+                mode = chroma_pred_mode(cu[CU_CHROMA], cu[CU_MODE])
+            last = _to_levels(src, x, y, log2, c_idx, mode, q, p, pf, ref, pred, res, tmp, coeff, levels, rule)
             if traced:
                 tb = tbs[n_tb]
                 tb[0], tb[1], tb[2], tb[3], tb[4] = c_idx, x, y, log2, mode
@@ -145,8 +179,8 @@ def reconstruct_picture(
                     cgs[n_cg, 16] = g
                     cgs[n_cg, 17] = g == last
                     n_cg += 1
-                scale_levels(levels, last, log2, q, scan_idx, coeff)
-                inverse(coeff, log2, kind, tmp, res)
+                scale_levels(levels, last, log2, q, scan_index(log2, c_idx, mode), coeff)
+                inverse(coeff, log2, 0 if c_idx == 0 and log2 == 2 else log2, tmp, res)
                 for j in range(n):
                     for i in range(n):
                         rec[y + j, x + i] = min(max(pred[j, i] + res[j, i], 0), 255)

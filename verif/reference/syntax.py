@@ -3,6 +3,7 @@
 import numba as nb
 import numpy as np
 
+from .prediction import most_probable_modes
 from .reconstruction import (
     CU_CBF_CB,
     CU_CBF_CR,
@@ -55,24 +56,6 @@ def _bypass(bins, n, value, count):
         bins[n, 2] = (value >> b) & 1
         n += 1
     return n
-
-
-@nb.njit(cache=True)
-def most_probable_modes(a, b, cand):
-    """candModeList of 8.4.2 from the left and above candidates."""
-    if a == b:
-        if a < 2:
-            cand[0], cand[1], cand[2] = 0, 1, 26
-        else:
-            cand[0], cand[1], cand[2] = a, 2 + ((a + 29) % 32), 2 + ((a - 2 + 1) % 32)
-    else:
-        cand[0], cand[1] = a, b
-        if a != 0 and b != 0:
-            cand[2] = 0
-        elif a != 1 and b != 1:
-            cand[2] = 1
-        else:
-            cand[2] = 26
 
 
 @nb.njit(cache=True)
