@@ -105,7 +105,7 @@ class Reconstruction(wiring.Component):
         quantiser = Signal(qp[0].shape())
         m.d.comb += quantiser.eq(Mux(luma, qp[0].as_value(), qp[1].as_value()))
         x, y = Signal(11), Signal(11)
-        inside = Signal(3)  # groups from the unit's start to the part's, where the part is not the first
+        inside = Signal(4)  # groups from the unit's start to the part's, where the part is not the first
         m.d.comb += [
             log2_size.eq(Mux(luma, luma_log2, chroma_log2)),
             mode.eq(Mux(luma, Array(unit.luma_mode[i] for i in range(4))[part], chroma_mode)),
