@@ -102,4 +102,4 @@ def _print(report: dict) -> None:
     console = Console()
     console.print(table)
     if report.get("stall_cycles"):
-        console.print(f"the speed was limited by: {limiting_stage(report['stall_cycles'])}")
+        console.print(f"the speed was limited by: {limiting_stage(report['stall_cycles'], report['cycles'])}")

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import json
+import re
 from pathlib import Path
 
 from amaranth.lib import wiring
@@ -15,17 +16,13 @@ from sim.toolchain import ROOT
 from sim.verilog import export
 
 
-def blocks() -> dict[str, type[wiring.Component]]:
-    """The public blocks under hdl/: a Component whose class has the name of its file, `quantizer` for Quantizer."""
+def blocks() -> dict[str, tuple[str, str]]:
+    """The public blocks under hdl/, by file name: the Component whose class has the file's name, as (module, class)."""
     found = {}
     for path in sorted((ROOT / "hdl").rglob("*.py")):
-        if path.stem == "__init__":
-            continue
-        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
-        wanted = path.stem.replace("_", "")
-        for name, value in vars(module).items():
-            if inspect.isclass(value) and issubclass(value, wiring.Component) and name.lower() == wanted:
-                found[path.stem] = value
+        for name in re.findall(r"^class (\w+)\(wiring\.Component\)", path.read_text(), re.MULTILINE):
+            if name.lower() == path.stem.replace("_", ""):
+                found[path.stem] = ".".join(path.relative_to(ROOT).with_suffix("").parts), name
     return found
 
 
@@ -34,15 +31,17 @@ def make_block(name: str, params: Params) -> wiring.Component:
     known = blocks()
     if name not in known:
         raise HeronError(f"there is no block '{name}'; there are {', '.join(known)}")
+    module, class_name = known[name]
+    block: type[wiring.Component] = getattr(importlib.import_module(module), class_name)
     needed = [
         parameter
-        for parameter in inspect.signature(known[name]).parameters.values()
+        for parameter in inspect.signature(block).parameters.values()
         if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
     ]
     if len(needed) > 1 or (needed and needed[0].annotation is not Params):
         names = ", ".join(parameter.name for parameter in needed)
         raise HeronError(f"block {name} has parameters of its own ({names}); it is exported as part of another")
-    return known[name](params) if needed else known[name]()
+    return block(params) if needed else block()
 
 
 def export_verilog(folder: Path, preset: str, block: str | None = None) -> Path:

@@ -8,6 +8,7 @@ from skimage.metrics import structural_similarity
 
 from heron.annexb import nal_units, vcl_bits
 from heron.bench import rd
+from heron.bench.cycles import limiting_stage
 from heron.bench.x265 import Anchors, measure
 from heron.clip import DemoSource
 from heron.errors import HeronError
@@ -70,6 +71,14 @@ def test_bd_rate_of_known_curves():
     tenth_more = [{"bits": point["bits"] * 1.1, "psnr": point["psnr"]} for point in points]
     assert rd.bd_rate(points, points) == pytest.approx(0, abs=1e-9)
     assert rd.bd_rate(points, tenth_more) == pytest.approx(10, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("waited", "limit"),
+    [((90, 80, 70, 1), "c"), ((90, 10, 5, 0), "a"), ((40, 45, 20, 0), "b"), ((99, 99, 99, 60), "d")],
+)
+def test_the_slow_stage_is_the_last_that_is_waited_for(waited, limit):
+    assert limiting_stage(dict(zip("abcd", waited)), 100) == limit
 
 
 def test_rd_bench_leaves_a_page_and_a_cache(tmp_path):

@@ -16,9 +16,15 @@ from heron.progress import progress
 from sim.toolchain import BUILD
 
 
-def limiting_stage(stall_cycles: dict[str, int]) -> str:
-    """The stage that waited least for the others."""
-    return min(stall_cycles, key=lambda stage: stall_cycles[stage])
+def limiting_stage(stall_cycles: dict[str, int], cycles: int) -> str:
+    """The stage that the others wait for.
+
+    `stall_cycles`, in the order of the pipeline, counts for each stage the cycles in which a payload waited at its
+    input. A slow stage holds up all before it and none behind it: so it is the last one whose input waited half of
+    the time, or the one whose input waited longest where none did.
+    """
+    held_up = [stage for stage, count in stall_cycles.items() if 2 * count >= cycles]
+    return held_up[-1] if held_up else max(stall_cycles, key=lambda stage: stall_cycles[stage])
 
 
 def measure(source, preset: str, qp: int, frames: int, label: str) -> dict[str, Any]:
@@ -49,6 +55,7 @@ def run(
         for qp in qps:
             report = measure(source, preset, qp, frames, f"{name} QP {qp}")
             samples = report["frames"] * report["width"] * report["height"]
+            limit = limiting_stage(report["stall_cycles"], report["cycles"])
             stalls = {stage: round(count / samples, 3) for stage, count in report["stall_cycles"].items()}
             row = {
                 "clip": name,
@@ -57,7 +64,7 @@ def run(
                 "cycles_per_luma_sample": report["cycles_per_luma_sample"],
                 "bins_per_luma_sample": round(report["bins"] / samples, 3),
                 "stalls_per_luma_sample": stalls,
-                "limited_by": limiting_stage(stalls) if stalls else "",
+                "limited_by": limit,
             }
             rows.append(row)
             print(f"{name} QP {qp}: {row['cycles_per_luma_sample']:.3f} cycles per luma sample", flush=True)
@@ -71,7 +78,7 @@ def run(
 def _show(summary, output: Path) -> None:
     rows = summary["rows"]
     stages = list(rows[0]["stalls_per_luma_sample"]) if rows else []
-    columns = ["clip", "QP", "cycles", "bins", *(f"{stage} waits" for stage in stages), "limited by"]
+    columns = ["clip", "QP", "cycles", "bins", *(f"before {stage}" for stage in stages), "limited by"]
     cells = [
         [
             row["clip"],
@@ -85,7 +92,7 @@ def _show(summary, output: Path) -> None:
     ]
     mean = summary["mean_cycles_per_luma_sample"]
     cells.append(["mean", "", f"{mean:.3f}" if mean else "", "", *("" for _ in stages), ""])
-    title = f"Heron ({summary['preset']}): cycles and bins per luma sample"
+    title = f"Heron ({summary['preset']}): cycles, bins, and cycles waited before each stage, per luma sample"
     table = Table(*columns, title=title)
     for row in cells:
         table.add_row(*row)
