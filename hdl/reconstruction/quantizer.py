@@ -16,7 +16,7 @@ QUANT_SCALE = (26214, 23302, 20560, 18396, 16384, 14564)
 # error of one quantiser step: of a level of 1, of a zero before it, of a group with levels, of a block with levels;
 # and what a parity fix that makes or removes a level of 1 costs or gains.
 ROUND_ONE, ROUND_MORE = 105, 115
-COST_ONE, COST_ZERO, COST_GROUP, COST_BLOCK = 110, 18, 40, 60
+COST_ONE, COST_ZERO, COST_GROUP, COST_BLOCK = 95, 18, 40, 110
 SDH_ONE = 80
 
 COST = signed(14)

@@ -12,7 +12,7 @@ from .tables import LEVEL_SCALE, QUANT_SCALE, SCAN_POS, SCAN_SUB
 
 # The rule's constants, Q8 (levels rounded by ROUND_*, costs as above)
 ROUND_ONE, ROUND_MORE, COST_ONE, COST_ZERO, COST_GROUP, COST_BLOCK, SDH_ONE = range(7)
-RULE = np.array([105, 115, 110, 18, 40, 60, 80], dtype=np.int32)
+RULE = np.array([105, 115, 95, 18, 40, 110, 80], dtype=np.int32)
 
 # Costs of what a block's levels take in the stream, Q8: of a level by its magnitude (15 and more alike), of its
 # POSITION x + y, of the block by its log2 size, and of its LAST (largest) x + y
