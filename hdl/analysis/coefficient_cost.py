@@ -38,9 +38,7 @@ class CoefficientCost(wiring.Component):
         beside = [entering]
         for stage in range(1, 7):
             before = beside[-1]
-            beside.append(
-                {k: delayed(m, v, 1, f"{k}_{stage}", reset_less=k != "valid") for k, v in before.items()}
-            )
+            beside.append({k: delayed(m, v, 1, f"{k}_{stage}", reset_less=k != "valid") for k, v in before.items()})
         scale, shift, scale_now, octaves = Signal(15, reset_less=True), Signal(5), Signal(15), Signal(4)
         tables.table(m, self.qp, [tables.QUANT_SCALE[qp % 6] for qp in range(52)], scale_now)
         tables.table(m, self.qp, [qp // 6 for qp in range(52)], octaves)

@@ -11,8 +11,8 @@ SPLIT_TRANSFORM_BITS, NXN_BITS, SPLIT_16_BITS, SPLIT_32_BITS = 10, 12, 18, 30
 
 QUANT_SCALE = (26214, 23302, 20560, 18396, 16384, 14564)
 
-# Of a coefficient of a sixteenths of Qstep: with a level, for a < 64; above that LARGE + OCTAVE for each octave above 16
-# + MANTISSA by the two bits after the leading one. POSITION of x + y comes on top.
+# Of a coefficient of a sixteenths of Qstep with a level: NONZERO for a < 64; above that LARGE + OCTAVE for each octave
+# above 16 + MANTISSA by the two bits after the leading one. POSITION of x + y comes on top.
 
 
 def _nonzero(a: int) -> int:

@@ -1,6 +1,6 @@
 """Forward DCT of 8x8 to 32x32 residuals, four samples a cycle: only coefficients for the cost, no way back."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out

@@ -1,6 +1,6 @@
 """Takes the source stream apart: luma into the source stores, a descriptor for each coding-tree unit."""
 
-from amaranth import Module, Mux, Signal, unsigned
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out

@@ -1,7 +1,7 @@
 """Source samples of the last coding-tree units, readable as 4x4 blocks and as reference samples."""
 
 from amaranth import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import data, wiring
+from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 

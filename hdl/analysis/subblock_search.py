@@ -52,7 +52,9 @@ class SubblockSearch(wiring.Component):
 
         rows = [[Signal(signed(11), name=f"row_{r}_{c}", reset_less=True) for c in range(4)] for r in range(4)]
         for r, row in enumerate(rows):
-            m.d.sync += [out.eq(value) for out, value in zip(row, butterfly([self.residual[4 * r + c] for c in range(4)]))]
+            m.d.sync += [
+                out.eq(value) for out, value in zip(row, butterfly([self.residual[4 * r + c] for c in range(4)]))
+            ]
         magnitudes = []
         for c in range(4):
             for k, value in enumerate(butterfly([rows[r][c] for r in range(4)])):
