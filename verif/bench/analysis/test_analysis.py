@@ -55,7 +55,7 @@ def mixed(width, height, rng):
     return tuple(out)
 
 
-KINDS = {kind.__name__: kind for kind in (mixed, content.noise, content.gradient, content.text)}
+KINDS = {kind.__name__: kind for kind in (mixed, content.noise, content.gradient, content.text, content.extremes)}
 SIZES = [(16, 16), (40, 24), (64, 72), (24, 104), (72, 40), (96, 64)]
 
 
@@ -119,4 +119,4 @@ async def keeps_its_pace(dut, kind):
 @pytest.mark.parametrize("ctb_log2_size", [4, 5])
 def test_analysis(ctb_log2_size):
     p = Params(ctb_log2_size=ctb_log2_size, max_width=512, max_height=512)
-    run_bench(Analysis(p), __name__, f"analysis_{p.ctb_size}", tests=16, params=p.to_json())
+    run_bench(Analysis(p), __name__, f"analysis_{p.ctb_size}", tests=20, params=p.to_json())
