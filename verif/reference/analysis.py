@@ -35,7 +35,8 @@ LAMBDA_ROUGH = np.rint(4 * 3.4 * np.sqrt(0.57 * 2 ** ((np.arange(52) - 12) / 3))
 SPLIT_TRANSFORM_BITS, NXN_BITS, SPLIT_16_BITS, SPLIT_32_BITS = 10, 12, 18, 30
 
 # Cost of a coefficient of magnitude a sixteenths of Qstep: zero costs a^2; a level costs NONZERO[a] for a < 64, else
-# LARGE + 35 per octave above 16 + MANTISSA by the two bits after the leading one; and POSITION of x + y. BLOCK and LAST as in verif.reference.quantizer.
+# LARGE + 35 per octave above 16 + MANTISSA by the two bits after the leading one; and POSITION of x + y.
+# POSITION, BLOCK and LAST are those of verif.reference.quantizer.
 _a = np.arange(64)
 _level = np.maximum((_a + 6) >> 4, 1)
 NONZERO = ((_a - 16 * _level) ** 2 + 46 + np.rint(35 * np.log2(_level))).astype(np.int32)

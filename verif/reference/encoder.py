@@ -20,8 +20,9 @@ class PictureTrace:
     decided, cus int32[n, 23]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture
     cbf_luma cbf_cb cbf_cr, then four second and four third choices of luma mode; as analysis decided them, and with
     the modes and coded block flags that reconstruction settled.
-    cgs int16[m, 18]: levels in scan order, index, first. tbs int32[t, 8]: cIdx x y log2 mode cbf offset n, where offset is that of the block's n*n values (raster order) in pred and coeff. bins int32[k, 3]:
-    kind ctxIdx value. slice_data: bytes before emulation prevention.
+    cgs int16[m, 18]: levels in scan order, index, first.
+    tbs int32[t, 8]: cIdx x y log2 mode cbf offset n, where offset is that of the block's n*n values (raster order) in
+    pred and coeff. bins int32[k, 3]: kind ctxIdx value. slice_data: bytes before emulation prevention.
     """
 
     decided: np.ndarray
