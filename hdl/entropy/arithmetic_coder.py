@@ -4,13 +4,13 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from hdl.entropy import contexts
 from hdl.entropy.byte_output import ByteOutput
 from hdl.entropy.context_init import ContextInit
 from hdl.entropy.context_memory import STATE_BITS, ContextMemory
 from hdl.entropy.payloads import BinKind, Bins, ByteToken
 from hdl.entropy.queue import Queue
-from hdl.entropy.rom import rom
 from hdl.payloads import Byte, Picture
 
 

@@ -4,10 +4,10 @@ from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from hdl.entropy import contexts
 from hdl.entropy.context_memory import STATE_BITS
 from hdl.entropy.payloads import CONTEXT_BITS
-from hdl.entropy.rom import rom
 
 
 class ContextInit(wiring.Component):

@@ -4,7 +4,8 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-PLANAR, DC, HORIZONTAL, VERTICAL = 0, 1, 10, 26
+from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL
+from hdl.intra.modes import most_probable_modes
 
 
 class ModeCoder(wiring.Component):
@@ -23,20 +24,8 @@ class ModeCoder(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         cand, mode = [Signal(6, name=f"candidate{k}") for k in range(3)], Signal(6)
-        left, above = self.left, self.above
         m.d.sync += mode.eq(self.mode)
-        m.d.sync += [cand[0].eq(left), cand[1].eq(above)]
-        with m.If(left != above):
-            with m.If((left != PLANAR) & (above != PLANAR)):
-                m.d.sync += cand[2].eq(PLANAR)
-            with m.Elif((left != DC) & (above != DC)):
-                m.d.sync += cand[2].eq(DC)
-            with m.Else():
-                m.d.sync += cand[2].eq(VERTICAL)
-        with m.Elif(left < 2):
-            m.d.sync += [cand[0].eq(PLANAR), cand[1].eq(DC), cand[2].eq(VERTICAL)]
-        with m.Else():
-            m.d.sync += [cand[1].eq(2 + (left + 29)[:5]), cand[2].eq(2 + (left - 1)[:5])]
+        m.d.sync += [c.eq(value) for c, value in zip(cand, most_probable_modes(self.left, self.above))]
         equal = [mode == c for c in cand]
         below = [mode > c for c in cand]
         m.d.comb += self.prev.eq(equal[0] | equal[1] | equal[2])

@@ -1,10 +1,10 @@
 """What the syntax needs of the coding units left of and above the one at hand: their depth and their modes."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.entropy.intra_mode import DC
+from hdl.intra.modes import ModeEdges
 from hdl.params import Params
 from hdl.payloads import CodingUnit
 
@@ -48,10 +48,15 @@ class Neighbours(wiring.Component):
         m.submodules.line = line = memory.Memory(shape=2 * units, depth=columns, init=[])
         write, read = line.write_port(), line.read_port()
 
+        m.submodules.modes = modes = ModeEdges(p)
+        m.d.comb += [
+            modes.cu.eq(cu),
+            modes.start.eq(self.start & self.ctb_start),
+            modes.store.eq(self.store),
+            self.left_mode.eq(modes.left),
+            self.above_mode.eq(modes.above),
+        ]
         depths = {edge: [Signal(2, name=f"{edge}_depth{k}") for k in range(units)] for edge in ("left", "above")}
-        modes = {
-            edge: [Signal(6, name=f"{edge}_mode{k}", init=DC) for k in range(2 * units)] for edge in ("left", "above")
-        }
         inside = {"left": cu.y[:log2_units], "above": cu.x[:log2_units]}
         m.d.comb += [
             read.addr.eq(cu.x >> log2_units),
@@ -61,23 +66,16 @@ class Neighbours(wiring.Component):
         with m.If(self.start & self.ctb_start):
             for k in range(units):
                 m.d.sync += depths["above"][k].eq(Mux(cu.y == 0, 0, read.data.word_select(k, 2)))
-            m.d.sync += [mode.eq(DC) for mode in modes["above"]]
             with m.If(cu.x == 0):
                 m.d.sync += [depth.eq(0) for depth in depths["left"]]
-                m.d.sync += [mode.eq(DC) for mode in modes["left"]]
 
         depth = (p.ctb_log2_size - cu.log2_size)[:2]
-        last_modes = {"left": (cu.luma_mode[1], cu.luma_mode[3]), "above": (cu.luma_mode[2], cu.luma_mode[3])}
         span = (cu.log2_size - 3)[:2]
         for edge in ("left", "above"):
             for k in range(units):
                 covered = ((inside[edge] ^ k) >> span) == 0
                 with m.If(self.store & covered):
-                    m.d.sync += [
-                        depths[edge][k].eq(depth),
-                        modes[edge][2 * k].eq(last_modes[edge][0]),
-                        modes[edge][2 * k + 1].eq(last_modes[edge][1]),
-                    ]
+                    m.d.sync += depths[edge][k].eq(depth)
         # The line is written a cycle later, with this unit's depth in it.
         stored = Signal()
         m.d.sync += stored.eq(self.store & cu.last_in_ctu)
@@ -89,9 +87,4 @@ class Neighbours(wiring.Component):
             self.left_depth.eq(Cat(depths["left"]).word_select(inside["left"], 2)),
             self.above_depth.eq(Cat(depths["above"]).word_select(inside["above"], 2)),
         ]
-        for half in range(2):
-            m.d.comb += [
-                self.left_mode[half].eq(Cat(modes["left"]).word_select(Cat(Const(half, 1), inside["left"]), 6)),
-                self.above_mode[half].eq(Cat(modes["above"]).word_select(Cat(Const(half, 1), inside["above"]), 6)),
-            ]
         return m

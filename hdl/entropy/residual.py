@@ -4,6 +4,7 @@ from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from hdl.entropy import contexts
 from hdl.entropy.payloads import BinKind, Bins, SyntaxStep, TransformBlock
 from hdl.entropy.remaining import BinStep, RemainingBinarizer
@@ -14,7 +15,6 @@ from hdl.entropy.residual_tables import (
     sig_pattern_4x4,
     sub_block_position,
 )
-from hdl.entropy.rom import rom
 from hdl.payloads import CoefficientGroup
 
 

@@ -2,7 +2,7 @@
 
 from amaranth import Cat, Mux
 
-from hdl.entropy.rom import rom
+from hdl.common.rom import rom
 
 
 def _up_right_diagonal(size: int) -> list[tuple[int, int]]:
