@@ -1,6 +1,6 @@
 """The cost of the winners of the search: transform and coefficient cost, beside the search of later blocks."""
 
-from amaranth import Module, Signal
+from amaranth import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -43,7 +43,7 @@ class BlockCost(wiring.Component):
     """Gives each node of `i` its cost, in order; nodes that do not exist pass.
 
     `w_*` writes residuals as in ResidualStore; `free` says when the buffer of a winner has been read.
-    Throughput: N * N / 2 + N / 2 + 9 cycles a block. `i` takes NODES before it stalls; `taken` says that it
+    Throughput: N * N / 2 cycles a block. `i` takes NODES before it stalls; `taken` says that it
     has room for one more. Cost: see ForwardDct,
     ResidualStore, CoefficientCost.
     """
@@ -76,34 +76,31 @@ class BlockCost(wiring.Component):
         connect(m, self.i, queue.i)
         for port in ("w_valid", "w_buffer", "w_log2_size", "w_x", "w_y", "w_residual"):
             m.d.comb += getattr(store, port).eq(getattr(self, port))
-        for port in ("r_y", "r_step", "r_log2_size"):
-            m.d.comb += getattr(store, port).eq(getattr(dct, port))
-
         head = queue.o.payload
-        may_pass = ~head.tag.exists | dct.ready
+        may_pass = ~head.tag.exists | dct.i.ready
         m.d.comb += [
             tags.i.payload.eq(head.tag),
             tags.i.valid.eq(queue.o.valid & may_pass),
             queue.o.ready.eq(tags.i.ready & may_pass),
-            dct.start.eq(queue.o.valid & tags.i.ready & head.tag.exists),
             self.taken.eq(queue.o.valid & queue.o.ready),
-            dct.log2_size.eq(head.tag.log2_size),
+            dct.i.valid.eq(queue.o.valid & tags.i.ready & head.tag.exists),
+            dct.i.payload.log2_size.eq(head.tag.log2_size),
+            dct.i.payload.buffer.eq(head.buffer),
+            dct.i.payload.qp.eq(head.qp),
+            store.r_buffer.eq(dct.r_block.buffer),
+            store.r_log2_size.eq(dct.r_block.log2_size),
+            store.r_y.eq(dct.r_y),
+            store.r_step.eq(dct.r_step),
             dct.samples.eq(store.r_samples),
-        ]
-        buffer, qp = Signal(3), Signal(6)
-        with m.If(dct.start & dct.ready):
-            m.d.sync += [buffer.eq(head.buffer), qp.eq(head.qp)]
-        m.d.comb += [store.r_buffer.eq(buffer), self.free.eq(dct.read), self.free_buffer.eq(buffer)]
-
-        # The block before has left when the rows of this one have been read.
-        with m.If(dct.read):
-            m.d.sync += [cost.log2_size.eq(dct.r_log2_size), cost.qp.eq(qp)]
-        m.d.comb += [
+            self.free.eq(dct.read),
+            self.free_buffer.eq(dct.r_block.buffer),
             cost.i_valid.eq(dct.o_valid),
             cost.i_last.eq(dct.o_last),
             cost.i_coefficients.eq(dct.o_coefficients),
             cost.i_column.eq(dct.o_column),
             cost.i_group.eq(dct.o_group),
+            cost.log2_size.eq(dct.o_block.log2_size),
+            cost.qp.eq(dct.o_block.qp),
             costs.i.valid.eq(cost.o_valid),
             costs.i.payload.eq(cost.cost),
         ]

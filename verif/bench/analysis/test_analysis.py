@@ -113,7 +113,7 @@ async def keeps_its_pace(dut, kind):
         await driver.check(wanted[first + 1 :])
         cycles = (get_sim_time("step") - begin) / CLOCK_NS / 1000 / 11
         dut._log.info(f"PACE {kind} qp {qp}: {cycles:.0f} cycles a unit of {size}")
-        assert cycles / size**2 < 2.0
+        assert cycles / size**2 < 1.6
 
 
 @pytest.mark.parametrize("ctb_log2_size", [4, 5])
