@@ -22,7 +22,8 @@ class Analysis(wiring.Component):
     chroma is dropped; `o` the coding units in coding order, chroma_mode always 4.
     Two lanes work at once: Lane4 on 4x4 blocks, LaneN behind it on larger ones. References are source samples, so
     nothing waits for reconstruction.
-    Throughput: about 1600 cycles a coding-tree unit of 32, 400 of 16. Latency: about two units. Stalls: `o` blocks Tree, then the costs, then the search; the source is taken up to two units ahead.
+    Throughput: about 1600 cycles a coding-tree unit of 32, 400 of 16. Latency: about two units. Stalls: `o` blocks
+    Tree, then the costs, then the search; the source is taken up to two units ahead.
     Frame boundary: pictures follow each other without a gap. Reset: idle.
     Arithmetic: exact, see the blocks. Parameters: ctb_log2_size 4 or 5; max_width sizes the line buffer.
     """
