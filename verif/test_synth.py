@@ -1,0 +1,81 @@
+"""The area report: synthesis of a tiny block, the counting of cells, and the check against a baseline."""
+
+import pytest
+from amaranth import Module
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from synth.blocks import BLOCKS, Block, find
+from synth.ecp5 import Area, count, synthesize
+from synth.report import check, page
+
+
+class Tiny(wiring.Component):
+    """A multiplier with a register behind it, and a table that fills an EBR."""
+
+    a: In(8)
+    b: In(8)
+    o: Out(16)
+    word: Out(16)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=16, depth=1024, init=[k * k & 0xFFFF for k in range(1024)])
+        read = words.read_port()
+        m.d.comb += [read.addr.eq(self.o), self.word.eq(read.data)]
+        m.d.sync += self.o.eq(self.a * self.b)
+        return m
+
+
+def test_tiny_block(tmp_path, monkeypatch):
+    area = synthesize(Tiny(), tmp_path)
+    assert (area.ff, area.ebr, area.dsp) == (16, 1, 1)
+    # The second time Yosys is not needed.
+    monkeypatch.setattr("synth.ecp5.subprocess.run", None)
+    assert synthesize(Tiny(), tmp_path) == area
+
+
+def test_count():
+    cells = {"LUT4": 10, "CCU2C": 3, "TRELLIS_DPR16X4": 2, "PFUMX": 4, "TRELLIS_FF": 7, "DP16KD": 1, "PDPW16KD": 2}
+    assert count(cells) == Area(lut4=10 + 2 * 3 + 6 * 2, ff=7, ebr=3, dsp=0)
+    with pytest.raises(ValueError, match=r"\$mem_v2"):
+        count({"LUT4": 1, "$mem_v2": 1})
+
+
+BEFORE = Area(lut4=1000, ff=500, ebr=0, dsp=10)
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (Area(lut4=1050, ff=400, ebr=0, dsp=10), None),
+        (Area(lut4=1051, ff=500, ebr=0, dsp=10), "big grew from 1,000 to 1,051 LUT4 (+5.1%, allowed 5%)"),
+        (Area(lut4=1000, ff=500, ebr=1, dsp=10), "big grew from 0 to 1 EBR (from none, allowed 5%)"),
+    ],
+)
+def test_check(now, words):
+    complaints = check({"big": now, "small": BEFORE}, {"big": BEFORE, "small": BEFORE})
+    assert complaints == ([words] if words else [])
+
+
+def test_check_names_unknown_block():
+    assert check({"new": BEFORE}, {}) == ["new is not in the baseline; accept it with --update"]
+
+
+def test_page_compares_core():
+    core = Area(lut4=60_000, ff=1, ebr=209, dsp=0)
+    text = page({Block("core", "", 0): core, Block("part", ""): BEFORE}, "yosys", "ctu32")
+    assert "| EBR | 209 | 208 | ECP5-85F | 100% | **no** |" in text
+    assert "| LUT4 | 60,000 | 50,000 | aim | 120% | **no** |" in text
+    assert "| &emsp;`part` | 1,000 | 500 | 0 | 10 |" in text
+
+
+def test_registry():
+    """Names are unique and say where the class is."""
+    names = [block.name for block in BLOCKS]
+    assert len(set(names)) == len(names)
+    for block in BLOCKS:
+        assert block.target.startswith(f"hdl.{block.name.split('.')[0]}"), block.name
+        assert find(block.name) is block
+    with pytest.raises(ValueError, match="no block 'x'; there are core, fetch"):
+        find("x")
