@@ -67,11 +67,18 @@ def version() -> str:
     return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
 
 
-def synthesize(component, folder: Path) -> Area:
-    """Area of `component`; files go to `folder`, and the result stays there until the Verilog or the tool changes.
+def run_yosys(folder: Path) -> dict[str, int]:
+    """Synthesise top.v of `folder`: number of cells by type. ToolError with the end of the log when Yosys fails."""
+    (folder / "synth.ys").write_text(SCRIPT)
+    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", "synth.ys"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
+    return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
 
-    ToolError with the end of the log when Yosys fails.
-    """
+
+def synthesize(component, folder: Path) -> Area:
+    """Area of `component`; files go to `folder`, and the result stays there until the Verilog or the tool changes."""
     exported = export(component)
     digest = hashlib.sha256("\n".join([exported.digest, SCRIPT, version()]).encode()).hexdigest()
     result = folder / "result.json"
@@ -81,12 +88,7 @@ def synthesize(component, folder: Path) -> Area:
             return count(kept["cells"])
     result.unlink(missing_ok=True)
     exported.write(folder)
-    (folder / "synth.ys").write_text(SCRIPT)
-    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", "synth.ys"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if run.returncode:
-        raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
-    cells = json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    cells = run_yosys(folder)
     area = count(cells)
     result.write_text(json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
     return area

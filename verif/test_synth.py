@@ -31,7 +31,7 @@ def test_tiny_block(tmp_path, monkeypatch):
     area = synthesize(Tiny(), tmp_path)
     assert (area.ff, area.ebr, area.dsp) == (16, 1, 1)
     # The second time Yosys is not needed.
-    monkeypatch.setattr("synth.ecp5.subprocess.run", None)
+    monkeypatch.setattr("synth.ecp5.run_yosys", None)
     assert synthesize(Tiny(), tmp_path) == area
 
 
