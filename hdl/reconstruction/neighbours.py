@@ -38,7 +38,7 @@ class Neighbours(wiring.Component):
     `write` stores a reconstructed 4x4 sub-block (raster order within its block). `start` begins to gather for
     `place`, which stays stable until `last`: rows of eight samples of both sides, nearest the corner first, with
     `valid`, `first` and `last`, one a cycle from the cycle after `start`. A gather may start in the cycle after a
-    write.
+    write. `again`, stable as `place`: the same block will be gathered once more.
     """
 
     def __init__(self, p: Params):
@@ -52,6 +52,7 @@ class Neighbours(wiring.Component):
                 "write_block": In(BLOCK),
                 "start": In(1),
                 "place": In(BlockPlace),
+                "again": In(1),
                 "valid": Out(1),
                 "first": Out(1),
                 "last": Out(1),
@@ -127,7 +128,7 @@ class Neighbours(wiring.Component):
         passed = Array(Signal(8, name=f"passed_{c}") for c in range(3))
         end = Signal(3)
         m.d.comb += end.eq((1 << place.log2_size >> 3) - (place.log2_size != 2))
-        with m.If(self.valid & (place.y == 0) & (now == end)):
+        with m.If(self.valid & (place.y == 0) & (now == end) & ~self.again):
             m.d.sync += passed[place.c_idx].eq(Mux(place.log2_size == 2, tops[0][3], tops[1][3]))
         return Mux(place.y == 0, passed[place.c_idx], read.data)
 

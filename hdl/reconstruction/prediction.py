@@ -17,13 +17,15 @@ class SubblockTag(data.Struct):
     c_idx: 2
     x: 3
     y: 3
+    candidate: 2  # which of the block's modes
 
 
 class Prediction(wiring.Component):
     """Intra prediction of one block after the other, H.265 8.4.4.2, from what `write` has stored in Neighbours.
 
-    `start`, allowed while `ready`, takes a block's `place` and `mode`; everything the block refers to must have been
-    written by then, or be written in that cycle. Its sub-blocks come in raster order, one a cycle, without
+    `start`, allowed while `ready`, takes a block's `place`, `mode` and `candidate`; everything the block refers to must
+    have been written by then, or be written in that cycle. `again`: the next start is of the same block, with another
+    mode. Its sub-blocks come in raster order, one a cycle, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
     Cycles from `start` to the first `o_valid`: 6 at N = 4; 5 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
@@ -38,6 +40,8 @@ class Prediction(wiring.Component):
                 "ready": Out(1),
                 "place": In(BlockPlace),
                 "mode": In(6),
+                "candidate": In(2),
+                "again": In(1),
                 "finishing": Out(1),
                 "o_ahead_valid": Out(1),
                 "o_ahead": Out(SubblockTag),
@@ -58,7 +62,7 @@ class Prediction(wiring.Component):
         m.submodules.references = references = ReferenceSamples()
         m.submodules.predictor = predictor = SubblockPredictor()
 
-        place, mode = Signal(BlockPlace), Signal(6)
+        place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
         smoothing = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
@@ -70,6 +74,7 @@ class Prediction(wiring.Component):
                 for name in ("write", "write_c_idx", "write_x", "write_y", "write_block")
             ),
             neighbours.place.eq(place),
+            neighbours.again.eq(again),
             references.load.eq(neighbours.valid),
             references.first.eq(neighbours.first),
             references.main.eq(Mux(swapped, neighbours.left.as_value(), neighbours.top.as_value())),
@@ -96,11 +101,14 @@ class Prediction(wiring.Component):
             predictor.command.y.eq(y),
         ]
 
+        with m.If(self.finishing):
+            m.d.comb += self.ready.eq(1)
+        with m.If(self.start):
+            m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.ready.eq(1)
                 with m.If(self.start):
-                    m.d.sync += [place.eq(self.place), mode.eq(self.mode)]
                     m.next = "GATHER"
             with m.State("GATHER"):
                 m.d.comb += neighbours.start.eq(1)
@@ -116,6 +124,8 @@ class Prediction(wiring.Component):
                         m.next = "PREDICT"
                         with m.If(self.finishing):
                             m.next = "IDLE"
+                            with m.If(self.start):
+                                m.next = "GATHER"
             with m.State("SMOOTH"):
                 m.d.comb += references.smooth.eq(1)
                 m.next = "SMOOTHING"
@@ -133,6 +143,8 @@ class Prediction(wiring.Component):
                 m.next = "PROJECTING"
                 with m.If(self.finishing):
                     m.next = "IDLE"
+                    with m.If(self.start):
+                        m.next = "GATHER"
             with m.State("PROJECTING"):
                 m.d.comb += issue.eq(~references.busy)
                 with m.If(~references.busy):
@@ -141,10 +153,13 @@ class Prediction(wiring.Component):
                 m.d.comb += issue.eq(1)
                 with m.If(self.finishing):
                     m.next = "IDLE"
+                    with m.If(self.start):
+                        m.next = "GATHER"
 
         tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
         valids = Signal(predictor.latency + 1)
         m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue)]
+        m.d.comb += tags[0].candidate.eq(candidate)
         m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
         m.d.comb += [
             self.o_ahead_valid.eq(valids[-2]),

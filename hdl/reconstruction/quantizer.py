@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.intra.adders import sum_tree
+from hdl.reconstruction.level_cost import ERRORS, MAGNITUDES
 from hdl.reconstruction.scans import permuted
 
 SUBBLOCK = data.ArrayLayout(signed(16), 16)
@@ -43,7 +44,8 @@ class Quantizer(wiring.Component):
 
     `i_valid` takes `i_block` (raster order in the sub-block) with `i_kind`. `latency` cycles later `o_valid` comes with
     `o_levels` (scan order), `o_coded` (this or an earlier group of the block has levels: it is in the bitstream) and
-    `o_first` (the first such). One group a cycle, no backpressure.
+    `o_first` (the first such); beside each level `o_magnitudes`, 15 where it is more, and `o_errors`, what the level
+    leaves of |c| in sixteenths of Qstep, rounded down. One group a cycle, no backpressure.
     Arithmetic: |c| * scale exact in 33 bits, u 22 bits, level at most 13107 + 1.
     """
 
@@ -56,6 +58,8 @@ class Quantizer(wiring.Component):
     o_levels: Out(SUBBLOCK)
     o_coded: Out(1)
     o_first: Out(1)
+    o_magnitudes: Out(MAGNITUDES)
+    o_errors: Out(ERRORS)
 
     def elaborate(self, platform):
         m = Module()
@@ -213,6 +217,7 @@ class Quantizer(wiring.Component):
         parity = Cat(v[0] for v in value).xor()
         kept = {
             "level": self._delayed(m, value, "level_6"),
+            "error": [Signal(signed(6), name=f"error_6_{i}", reset_less=True) for i in range(16)],
             "up": Signal(16, name="up", reset_less=True),
             "cost": [Signal(signed(12), name=f"change_{i}", reset_less=True) for i in range(16)],
             "fix": Signal(name="fix", reset_less=True),
@@ -226,7 +231,7 @@ class Quantizer(wiring.Component):
         ]
         for i in range(16):
             up = rest[i] > 0
-            m.d.sync += kept["up"][i].eq(up)
+            m.d.sync += [kept["up"][i].eq(up), kept["error"][i].eq(rest[i] >> 4)]
             magnitude = Mux(up, rest[i], -rest[i])[:10]
             extra = Signal(signed(9), name=f"extra_{i}")
             barred = Signal(name=f"barred_{i}")
@@ -247,12 +252,17 @@ class Quantizer(wiring.Component):
         up, coded, first = (Signal(w, reset_less=True) for w in (16, 1, 1))
         m.d.sync += [up.eq(kept["up"]), coded.eq(kept["coded"]), first.eq(kept["first"])]
         level = self._delayed(m, kept["level"], "level_7")
+        error = self._delayed(m, kept["error"], "error_7")
         m.d.sync += [self.o_coded.eq(coded), self.o_first.eq(first)]
         for i in range(16):
             step = Mux(changed[i], Mux(up[i], Const(1, signed(2)), Const(-1, signed(2))), Const(0, signed(2)))
             final = Signal(signed(16), name=f"final_{i}")
             m.d.comb += final.eq(level[i] + step)
-            m.d.sync += self.o_levels[i].eq(Mux(negative[i], -final, final))
+            m.d.sync += [
+                self.o_levels[i].eq(Mux(negative[i], -final, final)),
+                self.o_magnitudes[i].eq(Mux(final[4:].any(), 15, final[:4])),
+                self.o_errors[i].eq(error[i] - (step << 4)),
+            ]
 
 
 def minimum(m, candidates, name: str):

@@ -1,15 +1,17 @@
 """The closed loop: every transform block of the decided coding units, from source samples to levels and back."""
 
-from amaranth import Array, Module, Mux, Signal
+from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.common.streams import Fifo, connect
+from hdl.intra.modes import ModeEdges, most_probable_modes
 from hdl.params import Params
 from hdl.payloads import CodedUnit, CodingUnit, CoefficientGroup, Picture, Samples
 from hdl.reconstruction.availability import Availability
 from hdl.reconstruction.ctu_store import CodedSize, ReconstructionStore, SourceStore
 from hdl.reconstruction.group_order import scan_index
+from hdl.reconstruction.mode_choice import CHOICES, mode_cost
 from hdl.reconstruction.prediction import Prediction
 from hdl.reconstruction.residual_loop import BlockKind, ResidualLoop
 
@@ -38,15 +40,20 @@ class Reconstruction(wiring.Component):
     Stalls: before a coding unit while its source is incomplete or no reconstruction buffer is free, before a batch of
     blocks while the FIFO has no room for all of its groups. No stall inside a block.
 
+    Of a luma prediction block that is one transform block, as many of luma_mode, luma_second, luma_third are tried as
+    `choices` says for its size, and the one of least cost (ModeChoice) becomes its luma_mode in `o_cu`.
+
     Schedule: the blocks Y, Cb, Cr of one index are independent and go as a batch: 4x4 blocks one after the other in a
-    straight pipeline, larger ones together through TransformUnit, 4x4 chroma beside 8x8 luma. So 8x8 luma with its
-    4x4 chroma takes about 100 cycles, each 4x4 luma block 20 and its chroma nothing, 16x16 with chroma about 260, 32x32
-    about 1050; blocks without levels skip the inverse transform.
+    straight pipeline, larger ones together through TransformUnit, 4x4 chroma beside 8x8 luma. Where modes are tried,
+    chroma follows the choice. Blocks without levels skip the inverse transform.
     `stat_busy`: a coding unit is being worked on.
     """
 
-    def __init__(self, p: Params):
+    def __init__(self, p: Params, choices: tuple = CHOICES):
+        if choices[2] not in (1, 2, 3) or any(count not in (1, 2) for count in choices[3:6]):
+            raise ValueError(f"choices is {choices}; at log2 size 2 it must be 1..3, at 3 to 5 it must be 1 or 2")
         self.p = p
+        self.choices = choices
         self.fifo_depth = max(128, p.ctb_size * p.ctb_size // 8)
         super().__init__(
             {
@@ -68,6 +75,8 @@ class Reconstruction(wiring.Component):
         m.submodules.prediction = prediction = Prediction(self.p)
         m.submodules.loop = loop = ResidualLoop()
 
+        m.submodules.edges = edges = ModeEdges(self.p)
+
         size = Signal(CodedSize)
         qp = Signal(data.ArrayLayout(data.StructLayout({"per": 4, "rem": 3}), 2))  # luma, chroma
         unit = Signal(CodingUnit)
@@ -87,10 +96,12 @@ class Reconstruction(wiring.Component):
         # The batch of index `part`.
         luma_log2, chroma_log2 = Signal(3), Signal(3)
         has_chroma, chroma_mode, last_part = Signal(), Signal(6), Signal()
+        candidates = Signal(2)  # modes to try for a luma block
         m.d.comb += [
             luma_log2.eq(unit.log2_size - unit.split_transform),
             chroma_log2.eq(Mux(luma_log2 == 2, 2, luma_log2 - 1)),
-            has_chroma.eq((luma_log2 != 2) | (part == 0)),
+            has_chroma.eq((luma_log2 != 2) | (part == 1)),  # of 4x4 when the mode of part 0 is settled
+            candidates.eq(1),
             last_part.eq(~unit.split_transform | (part == 3)),
             chroma_mode.eq(unit.luma_mode[0]),
         ]
@@ -98,37 +109,50 @@ class Reconstruction(wiring.Component):
             with m.If(unit.chroma_mode == index):
                 m.d.comb += chroma_mode.eq(Mux(unit.luma_mode[0] == mode, 34, mode))
 
-        # The block of component `c_idx` in it.
-        c_idx, log2_size, mode = Signal(2), Signal(3), Signal(6)
+        for log2 in (2, 3, 4, 5):
+            with m.If((luma_log2 == log2) & (unit.part_nxn | ~unit.split_transform)):
+                m.d.comb += candidates.eq(self.choices[log2])
+
+        # The block of component `c_idx` in it, with the mode of this `candidate`.
+        c_idx, candidate, log2_size, mode = Signal(2), Signal(2), Signal(3), Signal(6)
         luma = c_idx == 0
         context = Signal(BlockContext)
         quantiser = Signal(qp[0].shape())
         m.d.comb += quantiser.eq(Mux(luma, qp[0].as_value(), qp[1].as_value()))
         x, y = Signal(11), Signal(11)
         inside = Signal(4)  # groups from the unit's start to the part's, where the part is not the first
+        block_part, again = Signal(2), Signal()
+        tried_modes = Array((unit.luma_mode, unit.luma_second, unit.luma_third))[candidate]
         m.d.comb += [
             log2_size.eq(Mux(luma, luma_log2, chroma_log2)),
-            mode.eq(Mux(luma, Array(unit.luma_mode[i] for i in range(4))[part], chroma_mode)),
+            mode.eq(Mux(luma, tried_modes.as_value().word_select(part, 6), chroma_mode)),
+            block_part.eq(Mux(luma | (luma_log2 != 2), part, 0)),
+            again.eq(luma & (candidate + 1 != candidates)),
             inside.eq(1 << log2_size >> 2),
-            x.eq(Mux(luma, unit.x << 1, unit.x) + Mux(part[0], inside, 0)),
-            y.eq(Mux(luma, unit.y << 1, unit.y) + Mux(part[1], inside, 0)),
+            x.eq(Mux(luma, unit.x << 1, unit.x) + Mux(block_part[0], inside, 0)),
+            y.eq(Mux(luma, unit.y << 1, unit.y) + Mux(block_part[1], inside, 0)),
             availability.c_idx.eq(c_idx),
             availability.log2_size.eq(log2_size),
             availability.x.eq(x),
             availability.y.eq(y),
             prediction.place.eq(availability.place),
             prediction.mode.eq(mode),
+            prediction.candidate.eq(candidate),
+            prediction.again.eq(again),
             context.x.eq(x),
             context.y.eq(availability.place.y),
-            context.part.eq(part),
+            context.part.eq(block_part),
             context.kind.log2_size.eq(log2_size),
-            context.kind.scan_idx.eq(scan_index(mode, log2_size, luma)),
+            context.kind.candidates.eq(Mux(luma, candidates, 1)),
+            context.kind.scan_idx.eq(contexts[c_idx].kind.scan_idx),
+            context.kind.scan_idx[candidate].eq(scan_index(mode, log2_size, luma)),
             context.kind.qp_per.eq(quantiser.per),
             context.kind.qp_rem.eq(quantiser.rem),
         ]
         with m.If(prediction.start):
             m.d.sync += contexts[c_idx].eq(context)
 
+        self._settle(m, edges, loop, unit, contexts[0], candidate, mode, prediction.start & luma)
         self._samples(m, source, store, prediction, loop, contexts)
         written = Signal(3)  # the 4x4 block of a component leaves the loop
         m.d.comb += written.eq(Mux(loop.r_valid & loop.r_small, 1 << loop.r_tag.c_idx, 0))
@@ -139,18 +163,23 @@ class Reconstruction(wiring.Component):
         need = Signal(8)
         m.d.comb += need.eq(Mux(luma_log2 == 5, 64 + 32, Mux(luma_log2 == 4, 16 + 8, 6)))
 
-        # Blocks above 4x4 go together once the last of them has been predicted.
-        large, large_busy = Signal(3), Signal()
-        last_large = Mux(chroma_log2 == 2, c_idx == 0, c_idx == 2)
-        m.d.comb += [
-            large.eq(Mux(luma_log2 == 2, 0b000, Mux(chroma_log2 == 2, 0b001, 0b111))),
-            loop.blocks.eq(large),
-            loop.start.eq(prediction.finishing & large.any() & last_large),
-        ]
-        m.d.sync += large_busy.eq(large_busy & ~loop.done | loop.start)
+        # Blocks above 4x4 go together once the last of them has been predicted; candidates of luma before chroma.
+        tried = candidates > 1
+        large, large_busy, closing = Signal(4), Signal(), Signal()
+        with m.If(luma):
+            m.d.comb += large.eq(Mux(tried, 0b1001, 0b0001))
+        with m.Else():
+            m.d.comb += large.eq(Mux(tried, 0b0110, 0b0111))
+        with m.If(prediction.start):
+            m.d.sync += loop.blocks.eq(large)
+            m.d.sync += closing.eq((log2_size != 2) & Mux(luma, ~again & (tried | (luma_log2 == 3)), c_idx == 2))
+        m.d.comb += loop.start.eq(prediction.finishing & closing)
+        m.d.sync += large_busy.eq(large_busy & ~loop.done | prediction.start & (log2_size != 2))
         small_idle, idle = ~(busy & ~written).any(), Signal()
         m.d.comb += idle.eq((~large_busy | loop.done) & small_idle)
 
+        fresh = Signal()  # the unit is the first of its coding-tree block
+        m.d.sync += edges.store.eq(send)
         with m.FSM():
             with m.State("PICTURE"):
                 m.d.comb += self.i_picture.ready.eq(1)
@@ -163,6 +192,7 @@ class Reconstruction(wiring.Component):
                                 m.d.sync += [qp[k].per.eq(of // 6), qp[k].rem.eq(of % 6)]
                 with m.If(self.i_picture.valid):
                     m.d.comb += [source.restart.eq(1), store.restart.eq(1)]
+                    m.d.sync += fresh.eq(1)
                     m.next = "UNIT"
             with m.State("UNIT"):
                 m.d.comb += self.i_cu.ready.eq(source.full & store.ready)
@@ -170,19 +200,24 @@ class Reconstruction(wiring.Component):
                 with m.If(self.i_cu.valid & self.i_cu.ready):
                     m.next = "BATCH"
             with m.State("BATCH"):
-                m.d.sync += c_idx.eq(0)
+                m.d.sync += [c_idx.eq(0), candidate.eq(0), fresh.eq(0)]
+                m.d.comb += edges.start.eq(fresh)
                 with m.If(room >= need):
                     m.next = "BLOCK"
             with m.State("BLOCK"):
-                with m.If(prediction.ready & ~(busy & ~written).bit_select(c_idx, 1)):
+                with m.If(prediction.ready & ((candidate != 0) | ~(busy & ~written).bit_select(c_idx, 1))):
                     m.d.comb += prediction.start.eq(1)
-                    m.next = "PREDICT"
-            with m.State("PREDICT"):
-                with m.If(prediction.finishing):
-                    m.d.sync += c_idx.eq(c_idx + 1)
-                    m.next = "BLOCK"
-                    with m.If(~has_chroma | (c_idx == 2)):
+                    with m.If(again):
+                        m.d.sync += candidate.eq(candidate + 1)
+                    with m.Elif(has_chroma & (c_idx != 2)):
+                        m.d.sync += [c_idx.eq(c_idx + 1), candidate.eq(0)]
+                        with m.If(luma & tried & (luma_log2 != 2)):
+                            m.next = "CHOICE"
+                    with m.Else():
                         m.next = "END"
+            with m.State("CHOICE"):
+                with m.If(loop.chosen):
+                    m.next = "BLOCK"
             with m.State("END"):
                 with m.If((luma_log2 == 2) & ~last_part):
                     m.d.sync += part.eq(part + 1)
@@ -194,6 +229,7 @@ class Reconstruction(wiring.Component):
                     with m.If(last_part):
                         m.d.comb += send.eq(1)
                         m.next = "UNIT"
+                        m.d.sync += fresh.eq(unit.last_in_ctu)
                         with m.If(unit.last_in_ctu):
                             m.d.comb += [source.release.eq(1), store.finish.eq(1)]
                         with m.If(unit.last_in_picture):
@@ -202,6 +238,22 @@ class Reconstruction(wiring.Component):
                 with m.If(store.idle & ~emitting):
                     m.next = "PICTURE"
         return m
+
+    def _settle(self, m, edges, loop, unit, context, candidate, mode, starting):
+        """What the candidates of a luma block cost by their modes, and its mode once it is chosen."""
+        modes = Signal(data.ArrayLayout(6, 3))
+        with m.If(starting):
+            m.d.sync += modes[candidate].eq(mode)
+        part, settled = context.part, unit.luma_mode
+        left = Cat(edges.left[0], settled[0], edges.left[1], settled[2]).word_select(part, 6)
+        above = Cat(edges.above[0], edges.above[1], settled[0], settled[1]).word_select(part, 6)
+        probable = [Signal(6, name=f"probable_{k}") for k in range(3)]
+        m.d.sync += [p.eq(value) for p, value in zip(probable, most_probable_modes(left, above))]
+        m.d.comb += edges.cu.eq(unit)
+        m.d.sync += [loop.mode_costs[k].eq(mode_cost(m, modes[k], probable, f"mode_cost_{k}")) for k in range(3)]
+        for k in range(4):
+            with m.If(loop.chosen & (~unit.part_nxn | (part == k))):
+                m.d.sync += settled[k].eq(modes[loop.outcome.candidate])
 
     def _samples(self, m, source, store, prediction, loop, contexts):
         """Source to the loop, reconstruction to the neighbours and out."""
@@ -247,21 +299,24 @@ class Reconstruction(wiring.Component):
         m.d.comb += [
             coming.eq(loop.q_valid & loop.q_coded),
             kept.eq(coming & loop.q_tag.small & chroma),
-            fifo.i.valid.eq(coming & ~kept),
-            fifo.i.payload.eq(loop.q_group),
+            fifo.i.valid.eq((coming & ~kept) | loop.e_valid),
+            fifo.i.payload.eq(Mux(loop.e_valid, loop.e_group.as_value(), loop.q_group.as_value())),
         ]
         with m.If(coming):
             for c in range(3):
                 with m.If(q_c_idx == c):
                     m.d.sync += flags[c].eq(flags[c] | 1 << contexts[c].part)
+        with m.If(loop.chosen & loop.outcome.coded):
+            m.d.sync += flags[0].eq(flags[0] | 1 << contexts[0].part)
         for k in range(2):
             with m.If(kept & (q_c_idx == k + 1)):
                 m.d.sync += [held[k].eq(loop.q_group), holds[k].eq(1)]
 
-        sending = Signal()
+        sending, sent = Signal(), Signal()  # sent: the unit is complete a cycle after its last block
+        m.d.sync += sent.eq(send)
         with m.If(flush):
             m.d.sync += [emitting.eq(1), sending.eq(send)]
-        with m.If(emitting):
+        with m.If(emitting & ~loop.emitting & ~sent):
             with m.If(holds.any()):
                 m.d.comb += [
                     fifo.i.valid.eq(1),
@@ -274,7 +329,7 @@ class Reconstruction(wiring.Component):
                 m.d.comb += self.o_cu.valid.eq(1)
                 with m.If(self.o_cu.ready):
                     m.d.sync += emitting.eq(0)
-        with m.If(send):
+        with m.If(sent):
             m.d.sync += [
                 self.o_cu.payload.cu.eq(unit),
                 *(getattr(self.o_cu.payload, f"cbf_{n}").eq(flags[c]) for c, n in enumerate(("luma", "cb", "cr"))),

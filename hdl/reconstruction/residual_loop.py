@@ -1,6 +1,6 @@
 """From predicted to reconstructed samples: residual, transform, quantisation, and back."""
 
-from amaranth import Array, Module, Mux, Signal, signed, unsigned
+from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.common.arithmetic import clip
 from hdl.payloads import CoefficientGroup
 from hdl.reconstruction.group_order import GroupOrder
+from hdl.reconstruction.mode_choice import MODE_COSTS, GroupTag, ModeChoice, Outcome
 from hdl.reconstruction.prediction import BLOCK, SubblockTag
 from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind, Quantizer
 from hdl.reconstruction.scaler import Scaler
@@ -20,18 +21,10 @@ class BlockKind(data.Struct):
     """What the loop must know of the current transform block of a component."""
 
     log2_size: 3
-    scan_idx: 2
+    scan_idx: data.ArrayLayout(2, 3)  # for each candidate mode
     qp_per: 4
     qp_rem: 3
-
-
-class GroupTag(data.Struct):
-    """A coefficient group on its way."""
-
-    place: SubblockTag
-    small: 1  # of a 4x4 block
-    index: 6
-    first: 1
+    candidates: 2  # modes that are tried, 1..3 (4x4) or 1..2
 
 
 class ResidualLoop(wiring.Component):
@@ -39,13 +32,19 @@ class ResidualLoop(wiring.Component):
 
     4x4 blocks go straight through, `small_latency` cycles from `p_valid` to `r_valid`; any number may follow each
     other, two cycles apart. Larger blocks are collected in TransformUnit: `start`, in the cycle in which the last
-    sub-block of all `blocks` (a bit for each component) enters the predictor (4 cycles before its `p_valid`), runs
-    transform, quantisation and back for them together; `done` comes with the last `r_valid`. 4x4 blocks whose
-    `p_valid` comes until then at most a few cycles after `start` go through meanwhile; `small_busy` says that some are
-    under way and holds back the quantisation of the larger ones.
+    sub-block of all `blocks` (bit 0..2 for Y, Cb, Cr, bit 3 for a second candidate of Y) enters the predictor (4 cycles
+    before its `p_valid`), runs transform, quantisation and back for them together; `done` comes with the last
+    `r_valid`. 4x4 blocks whose `p_valid` comes until then at most a few cycles after `start`, or after `chosen`, go
+    through meanwhile; `small_busy` says that some are under way and holds back the quantisation of the larger ones.
+
+    Luma blocks with more than one of `kinds[0].candidates` come once for each, tagged with its number, one right after
+    the other. Then `chosen` says that ModeChoice has decided for `outcome`; of 4x4 blocks that comes with `r_valid`.
+    Larger luma blocks start alone. At 8x8 their way back follows; else their chroma starts after `chosen`, and all
+    go back together.
 
     `kinds` of a component stay stable while a block of it is here. `q_*`: each group with its levels in order, whether
-    in the bitstream (`q_coded`) or not. `r_*`: reconstructed sub-blocks. No backpressure.
+    in the bitstream (`q_coded`) or not, of blocks without candidates; `e_*`: the coded groups of the chosen candidate;
+    `emitting` while there are more. `r_*`: reconstructed sub-blocks. No backpressure.
     Arithmetic: 9 bit residual, 16 bit coefficients; reconstruction clipped to 8 bits.
     """
 
@@ -57,9 +56,15 @@ class ResidualLoop(wiring.Component):
     p_samples: In(BLOCK)
     p_source: In(BLOCK)
     start: In(1)
-    blocks: In(3)
+    blocks: In(4)
+    mode_costs: In(MODE_COSTS)
     small_busy: In(1)
     done: Out(1)
+    chosen: Out(1)
+    outcome: Out(Outcome)
+    e_valid: Out(1)
+    e_group: Out(CoefficientGroup)
+    emitting: Out(1)
     q_valid: Out(1)
     q_tag: Out(GroupTag)
     q_coded: Out(1)
@@ -77,6 +82,7 @@ class ResidualLoop(wiring.Component):
         m.submodules.quantizer = quantizer = Quantizer()
         m.submodules.scaler = scaler = Scaler()
         m.submodules.order = order = GroupOrder()
+        m.submodules.choice = choice = ModeChoice()
         self.kind_array = Array(self.kinds[c] for c in range(3))
 
         # Residual; the prediction waits in a memory.
@@ -91,12 +97,12 @@ class ResidualLoop(wiring.Component):
         m.submodules.predicted = predicted = Memory(shape=unsigned(128), depth=256, init=[])
         predicted_write, predicted_read = predicted.write_port(), predicted.read_port()
         m.d.comb += [
-            predicted_write.addr.eq(self.p_tag.as_value()),
+            predicted_write.addr.eq(prediction_address(self.p_tag)),
             predicted_write.en.eq(self.p_valid),
             predicted_write.data.eq(self.p_samples.as_value()),
         ]
 
-        reading, read_tag, reconstructing, coded = self._sequence(m, transform, order)
+        reading, read_tag, reconstructing, coded = self._sequence(m, transform, order, choice)
 
         # Into the quantiser: 4x4 blocks after their transform, groups of larger ones from the buffer.
         small_tag, large_tag = Signal(GroupTag), Signal(GroupTag)
@@ -117,7 +123,7 @@ class ResidualLoop(wiring.Component):
         # Out of it: levels to the bitstream, and scaled back.
         q_valid, q_tag = delay(m, "quantized", Quantizer.latency, quantizer.i_valid, entering)
         m.d.comb += [
-            self.q_valid.eq(q_valid),
+            self.q_valid.eq(q_valid & ~self._is_tried(q_tag.place)),
             self.q_tag.eq(q_tag),
             self.q_coded.eq(quantizer.o_coded),
             self.q_group.level.eq(quantizer.o_levels),
@@ -126,10 +132,9 @@ class ResidualLoop(wiring.Component):
             scaler.i_levels.eq(quantizer.o_levels),
         ]
         m.d.comb += self._group_kind(scaler.i_kind, q_tag)
-        with m.If(self.start):
-            m.d.sync += coded.eq(0)
-        with m.Elif(q_valid & ~q_tag.small & quantizer.o_coded):
-            m.d.sync += coded.bit_select(q_tag.place.c_idx, 1).eq(1)
+        with m.If(q_valid & ~q_tag.small & quantizer.o_coded):
+            m.d.sync += coded.bit_select(slot_of(q_tag.place), 1).eq(1)
+        self._choose(m, choice, quantizer, q_valid, q_tag)
         s_valid, s_tag = delay(m, "scaled", Scaler.latency, q_valid, q_tag)
         m.d.comb += [
             inverse4x4.i_valid.eq(s_valid & s_tag.small),
@@ -141,7 +146,7 @@ class ResidualLoop(wiring.Component):
         m.d.comb += [
             transform.w_valid.eq((self.p_valid & ~p_small) | (s_valid & ~s_tag.small)),
             transform.w_place.region.eq(Mux(s_valid, INVERSE_REGION, FORWARD_REGION)),
-            transform.w_place.c_idx.eq(Mux(s_valid, s_tag.place.c_idx, self.p_tag.c_idx)),
+            transform.w_place.c_idx.eq(Mux(s_valid, slot_of(s_tag.place), slot_of(self.p_tag))),
             transform.w_place.row.eq(Mux(s_valid, s_tag.place.y, self.p_tag.x) << 2),
             transform.w_place.column.eq(Mux(s_valid, s_tag.place.x, self.p_tag.y) << 2),
         ]
@@ -157,51 +162,98 @@ class ResidualLoop(wiring.Component):
             early_valid.eq(small_valid | large_valid),
             early_small.eq(small_valid),
             early_tag.eq(Mux(small_valid, small_tag.as_value(), large_tag.as_value())),
-            predicted_read.addr.eq(early_tag.as_value()),
+            predicted_read.addr.eq(prediction_address(early_tag)),
         ]
-        m.d.sync += [self.r_valid.eq(early_valid), self.r_tag.eq(early_tag), self.r_small.eq(early_small)]
-        uncoded = ~coded.bit_select(self.r_tag.c_idx, 1)
+        back_valid, candidate = Signal(), Signal()  # candidate: one of several of a 4x4 block
+        m.d.sync += [back_valid.eq(early_valid), self.r_tag.eq(early_tag), self.r_small.eq(early_small)]
+        m.d.comb += [
+            candidate.eq(self.r_small & self._is_tried(self.r_tag)),
+            self.r_valid.eq(back_valid & (~candidate | self._is_final(self.r_tag))),
+        ]
+        uncoded = ~coded.bit_select(slot_of(self.r_tag), 1)
+        total, best = Signal(BLOCK), Signal(BLOCK, reset_less=True)
         for i in range(16):
-            back, total = Signal(signed(16), name=f"back_{i}"), Signal(signed(17), name=f"total_{i}")
+            back = Signal(signed(16), name=f"back_{i}")
             m.d.comb += [
                 back.eq(Mux(self.r_small, inverse4x4.o_block[i], Mux(uncoded, 0, transform.r_block[i]))),
-                total.eq(predicted_read.data[8 * i :][:8] + back),
-                self.r_block[i].eq(clip(total, 0, 255)),
+                total[i].eq(clip(predicted_read.data[8 * i :][:8] + back, 0, 255)),
             ]
+        # The cost of a 4x4 block is known just when it is reconstructed.
+        m.d.comb += self.r_block.eq(Mux(candidate & ~choice.better, best.as_value(), total.as_value()))
+        with m.If(back_valid & candidate):
+            m.d.sync += best.eq(self.r_block)
         return m
+
+    def _choose(self, m, choice, quantizer, q_valid, q_tag):
+        """The candidates' groups to ModeChoice."""
+        m.d.comb += [
+            choice.q_valid.eq(q_valid & self._is_tried(q_tag.place)),
+            choice.q_final.eq(self._is_final(q_tag.place)),
+            choice.q_tag.eq(q_tag),
+            choice.q_coded.eq(quantizer.o_coded),
+            choice.q_group.eq(self.q_group),
+            choice.q_log2_size.eq(self.kinds[0].log2_size),
+            choice.q_scan_idx.eq(scan_of(self.kinds[0], q_tag.place)),
+            choice.q_magnitudes.eq(quantizer.o_magnitudes),
+            choice.q_errors.eq(quantizer.o_errors),
+            choice.mode_costs.eq(self.mode_costs),
+            self.chosen.eq(choice.chosen),
+            self.outcome.eq(choice.outcome),
+            self.e_valid.eq(choice.e_valid),
+            self.e_group.eq(choice.e_group),
+            self.emitting.eq(choice.busy),
+        ]
+
+    def _is_tried(self, tag):
+        return (tag.c_idx == 0) & (self.kinds[0].candidates > 1)
+
+    def _is_final(self, tag):
+        return tag.candidate == self.kinds[0].candidates - 1
 
     def _is_small(self, c_idx):
         return self.kind_array[c_idx].log2_size == 2
 
     def _group_kind(self, out: GroupKind, tag: GroupTag) -> list:
         kind = self.kind_array[tag.place.c_idx]
-        shared = [getattr(out, name).eq(getattr(kind, name)) for name in ("log2_size", "scan_idx", "qp_per", "qp_rem")]
-        return [*shared, out.first.eq(tag.first), out.index.eq(tag.index)]
+        shared = [getattr(out, name).eq(getattr(kind, name)) for name in ("log2_size", "qp_per", "qp_rem")]
+        return [*shared, out.scan_idx.eq(scan_of(kind, tag.place)), out.first.eq(tag.first), out.index.eq(tag.index)]
 
-    def _sequence(self, m, transform, order):
+    def _sequence(self, m, transform, order, choice):
         """The way of the larger blocks, and the reads of the buffer that it makes."""
-        c_idx, count, wait, coded = Signal(2), Signal(6), Signal(4), Signal(3)
-        kind = self.kind_array[c_idx]
+        slot, count, wait = Signal(2), Signal(6), Signal(4)
+        batch, back, coded = Signal(4), Signal(4), Signal(4)  # slots to work on now, to reconstruct, with levels
+        luma = (slot == 0) | (slot == 3)
+        kind = self.kind_array[Mux(luma, 0, slot)]
         last, index = Signal(6), Signal(6)
         m.d.comb += last.eq(Array((0, 3, 15, 63))[(kind.log2_size - 2)[:2]])
-        first_block = Mux(self.blocks[0], 0, 1)
-        last_block = Mux(self.blocks[1:].any(), c_idx == 2, 1)
+
+        def first_of(slots):
+            return Mux(slots[0], 0, Mux(slots[3], 3, 1))
+
+        # Slots are walked in the order 0, 3, 1, 2.
+        last_block, following = Signal(), Signal(2)
+        m.d.comb += [
+            following.eq(Mux((slot == 0) & batch[3], 3, Mux(slot == 1, 2, 1))),
+            last_block.eq((slot == 2) | (~batch[1] & ((slot == 3) | ~batch[3]))),
+        ]
         advance, counted, final = Signal(), Signal(), Signal()
         m.d.comb += [counted.eq(count == last), final.eq(counted & last_block)]
         with m.If(advance):
             m.d.sync += count.eq(count + 1)
             with m.If(counted):
-                m.d.sync += [count.eq(0), c_idx.eq(Mux(last_block, first_block, c_idx + 1))]
+                m.d.sync += [count.eq(0), slot.eq(following)]
         x, y = Signal(3), Signal(3)
         reading, reconstructing, tag = Signal(), Signal(), Signal(GroupTag, name="read_tag")
         m.d.comb += [
             transform.luma_log2_size.eq(self.kinds[0].log2_size),
             transform.chroma_log2_size.eq(self.kinds[1].log2_size),
+            transform.blocks.eq(batch),
             order.log2_size.eq(kind.log2_size),
-            order.scan_idx.eq(kind.scan_idx),
+            order.scan_idx.eq(Mux(slot == 3, kind.scan_idx[1], kind.scan_idx[0])),
             index.eq(last - count),
             order.index.eq(index),
-            tag.place.c_idx.eq(c_idx),
+            tag.place.c_idx.eq(Mux(luma, 0, slot)),
+            tag.place.candidate.eq(slot == 3),
             tag.index.eq(index),
             tag.first.eq(count == 0),
             tag.place.x.eq(x),
@@ -217,25 +269,25 @@ class ResidualLoop(wiring.Component):
         # The forward transform leaves the block transposed.
         m.d.comb += [
             transform.r_place.region.eq(Mux(reconstructing, INVERSE_REGION, FORWARD_REGION)),
-            transform.r_place.c_idx.eq(c_idx),
+            transform.r_place.c_idx.eq(slot),
             transform.r_place.row.eq(Mux(reconstructing, y, x) << 2),
             transform.r_place.column.eq(Mux(reconstructing, x, y) << 2),
         ]
 
+        chosen, still_coded = Mux(choice.outcome.candidate == 0, 0b0001, 0b1000), Signal(4)
+        m.d.comb += still_coded.eq(coded & chosen)
         with m.FSM(name="large"):
             with m.State("IDLE"):
                 m.d.sync += wait.eq(3)  # the last residual is written in the cycle of the start
                 with m.If(self.start):
-                    m.d.sync += c_idx.eq(first_block)
+                    m.d.sync += [coded.eq(0), batch.eq(self.blocks), back.eq(self.blocks)]
                     m.next = "PREDICTED"
             with m.State("PREDICTED"):
-                m.d.sync += wait.eq(wait - 1)
-                m.d.comb += transform.blocks.eq(self.blocks)
+                m.d.sync += [wait.eq(wait - 1), slot.eq(first_of(batch))]
                 with m.If(wait == 0):
                     m.d.comb += transform.start.eq(1)
                     m.next = "FORWARD"
             with m.State("FORWARD"):
-                m.d.comb += transform.blocks.eq(self.blocks)
                 with m.If(~transform.busy & ~self.small_busy):
                     m.next = "QUANTIZE"
             with m.State("QUANTIZE"):
@@ -243,15 +295,31 @@ class ResidualLoop(wiring.Component):
                 m.d.sync += wait.eq(TransformBuffer.latency + Quantizer.latency + Scaler.latency - 1)
                 with m.If(final):
                     m.next = "QUANTIZED"
+                    with m.If(batch[3]):
+                        m.next = "CHOICE"
+            with m.State("CHOICE"):
+                m.d.sync += wait.eq(3)
+                m.d.comb += [transform.inverse.eq(1), transform.blocks.eq(still_coded)]
+                with m.If(choice.chosen):
+                    m.d.sync += [coded.eq(still_coded), batch.eq(still_coded), back.eq(chosen)]
+                    m.next = "CHROMA"
+                    with m.If(self.kinds[0].log2_size == 3):
+                        m.d.comb += transform.start.eq(still_coded.any())
+                        m.next = "INVERSE"
+            with m.State("CHROMA"):
+                with m.If(self.start):
+                    m.d.sync += [batch.eq(self.blocks), back.eq(back | self.blocks)]
+                    m.next = "PREDICTED"
             with m.State("QUANTIZED"):
-                m.d.sync += wait.eq(wait - 1)
+                m.d.sync += [wait.eq(wait - 1), batch.eq(coded)]
                 m.d.comb += [transform.inverse.eq(1), transform.blocks.eq(coded)]
                 with m.If(wait == 0):
                     m.d.comb += transform.start.eq(coded.any())
                     m.next = "INVERSE"
             with m.State("INVERSE"):
-                m.d.comb += transform.blocks.eq(coded)
-                with m.If(~transform.busy):
+                m.d.sync += slot.eq(first_of(back))
+                with m.If(~transform.busy & ~self.small_busy):
+                    m.d.sync += batch.eq(back)
                     m.next = "RECONSTRUCT"
             with m.State("RECONSTRUCT"):
                 m.d.comb += [reconstructing.eq(1), advance.eq(1)]
@@ -263,6 +331,20 @@ class ResidualLoop(wiring.Component):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return reading, tag, reconstructing, coded
+
+
+def slot_of(tag: SubblockTag):
+    """Where a large block is in the buffer: by its component, a second candidate in the fourth place."""
+    return Mux(tag.candidate != 0, 3, tag.c_idx)
+
+
+def prediction_address(tag: SubblockTag):
+    """Where the prediction of a sub-block waits; a third candidate is only of a 4x4 block."""
+    return Cat(tag.x[0] | tag.candidate[1], tag.x[1:], tag.y, slot_of(tag))
+
+
+def scan_of(kind: BlockKind, tag: SubblockTag):
+    return Array(kind.scan_idx[k] for k in range(3))[tag.candidate]
 
 
 def delay(m, name: str, cycles: int, valid, value):

@@ -11,7 +11,7 @@ FORWARD_REGION, INVERSE_REGION = 0, 1  # where a block must be before the transf
 
 
 class TransformUnit(wiring.Component):
-    """Transforms up to three blocks (Y, Cb, Cr) together, so that the latency of a pass counts once.
+    """Transforms up to four blocks (Y, Cb, Cr, Y again) together, so that the latency of a pass counts once.
 
     While idle (`busy` low) sub-blocks are written and read through `w_*` and `r_*` as in TransformBuffer, with
     `vector` 0. `start` runs the forward (rows first) or the `inverse` (columns first) transform over the blocks whose
@@ -19,7 +19,8 @@ class TransformUnit(wiring.Component):
     Forward: from and to region 0, both transposed: element (r, c) is residual or coefficient of column r, row c.
     Inverse: from and to region 1, not transposed.
 
-    Cycles of a transform: 2 * (sum of N*N/8 + 6 + N/8 of the last block), luma last. Arithmetic: TransformEngine.
+    Cycles of a transform: 2 * (sum of N*N/8 + 6 + N/8 of the last block), luma last; 6 + N/8 less for two blocks of one
+    size, whose passes follow each other without a gap. Arithmetic: TransformEngine.
     """
 
     w_valid: In(1)
@@ -29,7 +30,7 @@ class TransformUnit(wiring.Component):
     r_block: Out(SUBBLOCK)
     start: In(1)
     inverse: In(1)
-    blocks: In(3)
+    blocks: In(4)
     luma_log2_size: In(3)
     chroma_log2_size: In(3)
     busy: Out(1)
@@ -43,17 +44,22 @@ class TransformUnit(wiring.Component):
         c_idx, vector, step = Signal(2), Signal(5), Signal(2)
         log2_size, last_step, last_vector = Signal(3), Signal(2), Signal(5)
         m.d.comb += [
-            log2_size.eq(Mux(c_idx == 0, self.luma_log2_size, self.chroma_log2_size)),
+            log2_size.eq(Mux((c_idx == 0) | (c_idx == 3), self.luma_log2_size, self.chroma_log2_size)),
             last_vector.eq((1 << log2_size[:3]) - 1),
             last_step.eq(last_vector >> 3),
         ]
         # Chroma goes first: results of a vector leave within the time of the next only if that is not shorter.
-        following, first_block, last_block = Signal(2), Signal(2), Signal()
+        following, first_block, last_block, chained = Signal(2), Signal(2), Signal(), Signal()
+        luma, blocks = Mux(self.blocks[0], 0, 3), self.blocks
         m.d.comb += [
-            following.eq(Mux((c_idx == 1) & self.blocks[2], 2, 0)),
-            first_block.eq(Mux(self.blocks[1], 1, Mux(self.blocks[2], 2, 0))),
-            last_block.eq(Mux(self.blocks[0], c_idx == 0, (c_idx == 2) | ~self.blocks[2])),
+            first_block.eq(Mux(blocks[1], 1, Mux(blocks[2], 2, luma))),
+            following.eq(Mux(c_idx == 0, 3, Mux((c_idx == 1) & blocks[2], 2, luma))),
+            chained.eq((blocks == 0b1001) | (blocks == 0b0110)),
         ]
+        with m.Switch(c_idx):
+            for c, later in enumerate((0b1000, 0b1101, 0b1001, 0b0000)):
+                with m.Case(c):
+                    m.d.comb += last_block.eq(~(blocks & later).any())
 
         with m.If(self.start):
             m.d.sync += [self.busy.eq(1), issuing.eq(1), second.eq(0), inverse.eq(self.inverse), c_idx.eq(first_block)]
@@ -65,6 +71,8 @@ class TransformUnit(wiring.Component):
                     m.d.sync += [vector.eq(0), c_idx.eq(following)]
                     with m.If(last_block):
                         m.d.sync += issuing.eq(0)
+                        with m.If(chained & ~second):
+                            m.d.sync += [issuing.eq(1), second.eq(1), c_idx.eq(first_block)]
 
         region = Signal()
         m.d.comb += region.eq(second ^ inverse)
@@ -117,7 +125,8 @@ class TransformUnit(wiring.Component):
             m.d.comb += [buffer.w_valid.eq(self.w_valid), buffer.w_place.eq(self.w_place)]
             m.d.comb += buffer.w_block.eq(self.w_block)
         with m.If(self.busy & engine.o_valid & done.last & (done.index == ((1 << done.log2_size[:3]) - 1)[3:5])):
-            m.d.sync += [second.eq(1), issuing.eq(~second), c_idx.eq(first_block)]
-            with m.If(second):
+            with m.If(done.second):
                 m.d.sync += self.busy.eq(0)
+            with m.Elif(~chained):
+                m.d.sync += [second.eq(1), issuing.eq(1), c_idx.eq(first_block)]
         return m

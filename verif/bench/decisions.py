@@ -21,11 +21,11 @@ def random_decisions(cfg: PictureConfig, rng: np.random.Generator, split: float 
             return
         nxn = log2 == 3 and rng.random() < 0.5
         halves = nxn or log2 == 6 or rng.random() < 0.3
-        modes = rng.integers(0, 35, 4)
+        modes, second, third = rng.integers(0, 35, (3, 4))
         if not nxn:
-            modes[:] = modes[0]
+            modes[:], second[:], third[:] = modes[0], second[0], second[0]
         out.append([x // 8, y // 8, log2, int(nxn), int(halves), *map(int, modes), int(rng.integers(0, 5))])
-        out[-1] += [0] * (CU_SECOND - len(out[-1])) + 2 * [int(m) for m in modes]
+        out[-1] += [0] * (CU_SECOND - len(out[-1])) + [int(m) for m in (*second, *third)]
 
     for y in range(0, height, ctb):
         for x in range(0, width, ctb):

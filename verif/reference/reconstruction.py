@@ -26,7 +26,7 @@ CU_FIELDS = 23
 TB_FIELDS = 8  # cIdx, x, y, log2, mode, cbf, offset into the traced sample arrays, n
 
 # modes tried in the closed loop, by log2 of the transform block
-CHOICES = np.array([0, 0, 1, 1, 1, 1], dtype=np.int32)
+CHOICES = np.array([0, 0, 3, 2, 2, 1], dtype=np.int32)
 
 CHROMA_MODES = np.array([0, 26, 10, 1], dtype=np.int32)
 

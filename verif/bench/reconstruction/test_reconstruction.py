@@ -9,6 +9,7 @@ from cocotb.utils import get_sim_time
 
 from hdl.params import Params
 from hdl.payloads import CodedUnit, CodingUnit, CoefficientGroup, Picture, Samples
+from hdl.reconstruction.mode_choice import CHOICES
 from hdl.reconstruction.reconstruction import Reconstruction
 from sim.runner import bench_params, run_bench
 from sim.sample_order import from_groups, group_count, to_groups
@@ -22,7 +23,6 @@ from verif.reference.encoder import encode_decided, pad_to_coded
 from verif.reference.reconstruction import (
     CU_CBF_CR,
     CU_CBF_LUMA,
-    CU_FIELDS,
     CU_LAST_CTU,
     CU_LAST_PIC,
     CU_SECOND,
@@ -69,7 +69,7 @@ class Bench:
         """One picture through the design and through the reference; returns the cycles it took."""
         ctb_size = 1 << cfg.ctb_log2_size
         source = pad_to_coded(cfg, *planes)
-        expected = encode_decided(cfg, source, cus, trace=True)
+        expected = encode_decided(cfg, source, cus, trace=True, choices=np.array(bench_params()["choices"], np.int32))
         began = get_sim_time("ns")
         self.pictures.send([picture(cfg)])
         self.source.send({"sample": group} for group in to_groups(source, ctb_size, fill=None).tolist())
@@ -133,9 +133,12 @@ def uniform(cfg, log2, nxn, split, rng):
             for z in range(1 << 2 * (ctb - log2)):
                 u = sum((z >> 2 * b & 1) << b for b in range(4)) << log2 - 3
                 v = sum((z >> 2 * b + 1 & 1) << b for b in range(4)) << log2 - 3
-                modes = [int(k) for k in rng.integers(0, 35, 4)] if nxn else [int(rng.integers(0, 35))] * 4
+                modes, second, third = rng.integers(0, 35, (3, 4)).tolist()
+                if not nxn:
+                    modes, second, third = modes[:1] * 4, second[:1] * 4, second[:1] * 4
                 place = [(x << ctb - 3) + u, (y << ctb - 3) + v]
-                cus.append([*place, log2, nxn, split, *modes, int(rng.integers(0, 5)), *[0] * (CU_FIELDS - 10)])
+                cus.append([*place, log2, nxn, split, *modes, int(rng.integers(0, 5)), *[0] * (CU_SECOND - 10)])
+                cus[-1] += second + third
             cus[-1][CU_LAST_CTU] = 1
     cus[-1][CU_LAST_PIC] = 1
     return np.array(cus, np.int32)
@@ -158,8 +161,12 @@ async def cycles(dut):
         assert taken <= 2.0 * cfg.width * cfg.height, f"{name}: {taken} cycles"
 
 
-@pytest.mark.parametrize("ctb_log2_size, pictures", [(5, 24), (4, 12), (6, 8)])
-def test_reconstruction(ctb_log2_size, pictures):
+@pytest.mark.parametrize(
+    "ctb_log2_size, pictures, choices",
+    [(5, 24, CHOICES), (4, 12, CHOICES), (6, 8, (0, 0, 2, 1, 2, 2))],
+)
+def test_reconstruction(ctb_log2_size, pictures, choices):
     p = Params(ctb_log2_size=ctb_log2_size, max_width=512, max_height=512)
-    params = {"ctb_log2_size": ctb_log2_size, "pictures": pictures}
-    run_bench(Reconstruction(p), __name__, f"reconstruction_ctu{1 << ctb_log2_size}", tests=11, params=params)
+    params = {"ctb_log2_size": ctb_log2_size, "pictures": pictures, "choices": choices}
+    name = f"reconstruction_ctu{1 << ctb_log2_size}"
+    run_bench(Reconstruction(p, choices), __name__, name, tests=11, params=params)
