@@ -75,10 +75,16 @@ def test_bd_rate_of_known_curves():
 
 @pytest.mark.parametrize(
     ("waited", "limit"),
-    [((90, 80, 70, 1), "c"), ((90, 10, 5, 0), "a"), ((40, 45, 20, 0), "b"), ((99, 99, 99, 60), "d")],
+    [
+        ((99, 9, 90, 9), "reconstruction"),
+        ((90, 9, 60, 0), "analysis"),
+        ((9, 9, 9, 0), "the source"),
+        ((99, 99, 99, 80), "entropy"),
+    ],
 )
 def test_the_slow_stage_is_the_last_that_is_waited_for(waited, limit):
-    assert limiting_stage(dict(zip("abcd", waited)), 100) == limit
+    stages = ("fetch", "analysis", "reconstruction", "entropy")
+    assert limiting_stage(dict(zip(stages, waited)), 100) == limit
 
 
 def test_rd_bench_leaves_a_page_and_a_cache(tmp_path):
