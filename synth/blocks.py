@@ -58,6 +58,8 @@ BLOCKS = (
     Block("reconstruction.inverse4x4", "hdl.reconstruction.transform4x4:Transform4x4", 2, {"is_inverse": True}),
     Block("reconstruction.quantizer", "hdl.reconstruction.quantizer:Quantizer", 2),
     Block("reconstruction.scaler", "hdl.reconstruction.scaler:Scaler", 2),
+    Block("reconstruction.mode_choice", "hdl.reconstruction.mode_choice:ModeChoice", 2),
+    Block("reconstruction.level_cost", "hdl.reconstruction.level_cost:LevelCost", 3),
     Block("entropy", "hdl.entropy.entropy:Entropy", 0),
     Block("entropy.syntax", "hdl.entropy.syntax:Syntax"),
     Block("entropy.neighbours", "hdl.entropy.neighbours:Neighbours", 2),
