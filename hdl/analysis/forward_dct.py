@@ -138,7 +138,8 @@ class ForwardDct(wiring.Component):
             with m.Switch(quarter):
                 for q in range(4):
                     with m.Case(q):
-                        start = ((1 << now.block.log2_size) >> 2) * q
+                        size = (1 << now.block.log2_size) >> 2
+                        start = (0, size, size << 1, (size << 1) + size)[q]
                         m.d.comb += place.eq(start + quarter_position(q, now.step, now.block.log2_size))
             m.d.comb += read.addr.eq(Cat(place, now.vector[2:], now.half))
             banks.append((write, read))
