@@ -1,10 +1,9 @@
 """Scaling of levels back to coefficients, one group a cycle."""
 
-from amaranth import Array, Const, Module, Signal, signed
+from amaranth import Array, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.common.arithmetic import clip
 from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind
 from hdl.reconstruction.scans import permuted
 
@@ -32,13 +31,22 @@ class Scaler(wiring.Component):
         m.d.comb += scale.eq(Array(Const(s, 7) for s in LEVEL_SCALE)[self.i_kind.qp_rem] << self.i_kind.qp_per)
         log2_size = Signal(3, reset_less=True)
         m.d.sync += log2_size.eq(self.i_kind.log2_size)
+        half = Signal(4)
+        with m.Switch(log2_size):
+            for log2 in (2, 3, 4, 5):
+                with m.Case(log2):
+                    m.d.comb += half.eq(1 << (log2 - 2))
         for i in range(16):
             product = Signal(signed(31), name=f"product_{i}", reset_less=True)
-            rounded = Signal(signed(31), name=f"rounded_{i}")
+            total = Signal(signed(31), name=f"total_{i}")
             m.d.sync += product.eq(levels[i] * scale)
+            m.d.comb += total.eq(product + half)
+            # In range when all bits from the sign of the result up are the same.
+            shifted, fits, sign = Signal(16, name=f"shifted_{i}"), Signal(name=f"fits_{i}"), total[30]
             with m.Switch(log2_size):
                 for log2 in (2, 3, 4, 5):
                     with m.Case(log2):
-                        m.d.comb += rounded.eq((product + (1 << (log2 - 2))) >> (log2 - 1))
-            m.d.sync += self.o_block[i].eq(clip(rounded, -32768, 32767))
+                        above = total[log2 + 14 : 30]
+                        m.d.comb += [shifted.eq(total >> (log2 - 1)), fits.eq(Mux(sign, above.all(), ~above.any()))]
+            m.d.sync += self.o_block[i].eq(Mux(fits, shifted, Mux(sign, 0x8000, 0x7FFF)))
         return m

@@ -70,6 +70,12 @@ class TransformEngine(wiring.Component):
         last = Signal()
         m.d.comb += last.eq(steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1)
 
+        # Rounding starts the sums: all of the forward transform; the one that is in every sample of the inverse.
+        half = Signal(12)
+        with m.Switch(Cat(steps[2].second, steps[2].inverse, steps[2].log2_size[:2])):
+            for pattern, shift in self._shifts():
+                with m.Case(pattern):
+                    m.d.comb += half.eq(1 << (shift - 1))
         odd, two, four, zero = self._operands(m)
         totals = []
         for name, operands, rows in (
@@ -78,7 +84,8 @@ class TransformEngine(wiring.Component):
             ("four", four, [(q, 0) for q in range(4)]),
             ("zero", zero, [(q, 0) for q in range(4)]),
         ):
-            totals.append({row: self._total(m, name, operands, row, steps[2].index == 0) for row in rows})
+            start = Mux(steps[2].inverse & (name != "zero"), 0, half)
+            totals.append({row: self._total(m, name, operands, row, steps[2].index == 0, start) for row in rows})
 
         # Held sums leave while the next vector accumulates.
         held = [{row: Signal(signed(28), name=f"held_{n}_{row[0]}_{row[1]}", reset_less=True) for row in group}
@@ -122,7 +129,7 @@ class TransformEngine(wiring.Component):
         spacing, first = {"odd": (2, 1), "two": (4, 2), "four": (8, 4), "zero": (8, 0)}[name]
         return dct(8 * out_q + spacing * out_i + first, lane_index(in_i, in_q, size), size)
 
-    def _total(self, m, name, operands, row, first):
+    def _total(self, m, name, operands, row, first, start):
         """Stages 1 to 3 of one output: coefficients from a table, products, running sum."""
         label = f"{name}_{row[0]}_{row[1]}"
         products = []
@@ -142,12 +149,12 @@ class TransformEngine(wiring.Component):
             products.append(product)
         running = Signal(signed(28), name=f"{label}_running", reset_less=True)
         total = Signal(signed(28), name=f"{label}_total")
-        m.d.comb += total.eq(sum_tree([Mux(first, 0, running), *products]))
+        m.d.comb += total.eq(sum_tree([Mux(first, start, running), *products]))
         m.d.sync += running.eq(total)
         return total
 
     def _output(self, m, held, held_step, sending, out_index):
-        """Stage 4: pick the sums of this output step, butterflies of the inverse. Stage 5: round, shift, clip."""
+        """Stage 4: pick the sums of this output step, butterflies of the inverse. Stage 5: shift, clip."""
 
         def pick(group, i):
             picked = Signal(signed(28), name=f"picked_{group}_{i}")
@@ -170,12 +177,21 @@ class TransformEngine(wiring.Component):
         for lane in range(8):
             sample = Signal(signed(28), name=f"sample_{lane}", reset_less=True)
             m.d.sync += sample.eq(Mux(held_step.inverse, back[lane], ahead[lane]))
-            shifted = Signal(signed(28), name=f"shifted_{lane}")
+            shifted = Signal(signed(16), name=f"shifted_{lane}")
             with m.Switch(Cat(step.second, step.inverse, step.log2_size[:2])):
-                for log2 in (3, 4, 5):
-                    for inverse in (0, 1):
-                        for second in (0, 1):
-                            shift = (7, 12)[second] if inverse else log2 + (-1, 6)[second]
-                            with m.Case(second | inverse << 1 | (log2 & 3) << 2):
-                                m.d.comb += shifted.eq((sample + (1 << (shift - 1))) >> shift)
-            m.d.sync += self.o_lanes[lane].eq(clip(shifted, -32768, 32767))
+                for pattern, shift in self._shifts():
+                    with m.Case(pattern):
+                        m.d.comb += shifted.eq(sample >> shift)
+            # Only the first pass of the inverse can leave 16 bits.
+            clipped = clip(sample >> 7, -32768, 32767)
+            m.d.sync += self.o_lanes[lane].eq(Mux(step.inverse & ~step.second, clipped, shifted))
+
+    def _shifts(self):
+        """The shift by second, inverse, and the low bits of the size."""
+        for log2 in (3, 4, 5):
+            for inverse in (0, 1):
+                for second in (0, 1):
+                    yield (
+                        second | inverse << 1 | (log2 & 3) << 2,
+                        (7, 12)[second] if inverse else log2 + (-1, 6)[second],
+                    )
