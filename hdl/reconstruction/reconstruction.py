@@ -335,6 +335,7 @@ class Reconstruction(wiring.Component):
                 *(getattr(self.o_cu.payload, f"cbf_{n}").eq(flags[c]) for c, n in enumerate(("luma", "cb", "cr"))),
             ]
 
-        room = Signal(range(self.fifo_depth + 1), init=self.fifo_depth)
+        # One place less than there is: the FIFO takes one less while its output register is empty.
+        room = Signal(range(self.fifo_depth), init=self.fifo_depth - 1)
         m.d.sync += room.eq(room - (fifo.i.valid & fifo.i.ready) + (fifo.o.valid & fifo.o.ready))
         return flags, room, flush, send, emitting
