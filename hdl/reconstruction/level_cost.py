@@ -30,7 +30,7 @@ class LevelCost(wiring.Component):
     `i_magnitudes` (15 for more) and `i_errors` (what is left of |c|, in sixteenths of a step) in the order of
     `i_scan_idx`, the group's place `i_x`, `i_y` in the block, and `i_extra`, a cost that the block has besides.
     `o_cost` of a block is there `latency` cycles after its last group, for one cycle. No backpressure.
-    Arithmetic: exact; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
+    Arithmetic: exact, errors from -31 to 31; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
     """
 
     latency = 4
@@ -61,10 +61,11 @@ class LevelCost(wiring.Component):
             m.d.sync += kinds[stage].eq(kinds[stage - 1])
 
         # Stage 1: each coefficient's error and level; which are levels, by place; what a level costs on each diagonal.
-        squares = [min(v, 64 - v) ** 2 for v in range(64)]
+        squares = [error**2 for error in range(32)]
         terms = [Signal(11, name=f"term_{i}", reset_less=True) for i in range(16)]
         for i in range(16):
-            square = rom(squares, self.i_errors.as_value().word_select(i, 6), 10)
+            error = self.i_errors[i]
+            square = rom(squares, Mux(error < 0, -error, error)[:5], 10)
             m.d.sync += terms[i].eq(square + rom(LEVEL_COST, self.i_magnitudes[i], 8))
         some = Cat(self.i_magnitudes[i].any() for i in range(16))
         placed = permuted(m, 16, some, self.i_scan_idx, "placed", back=True)
