@@ -36,7 +36,8 @@ class Reconstruction(wiring.Component):
     Streams: `i_picture`, one before the picture's first payload on any other; `i_source`, the picture at its coded
     size; `i_cu`, in coding order; `o_cg` and `o_cu`, in the order of the bitstream, a unit after its groups; `o_recon`.
     Orders are those of hdl/payloads.py. The next Picture is taken when the last of `o_recon` is gone.
-    Source CTUs and reconstructed CTUs are double buffered, groups queue in a FIFO that holds those of a CTU.
+    Source CTUs and reconstructed CTUs are double buffered, groups queue in a FIFO of 512, as deep
+    as a block RAM.
     Stalls: before a coding unit while its source is incomplete or no reconstruction buffer is free, before a batch of
     blocks while the FIFO has no room for all of its groups. No stall inside a block.
 
@@ -49,12 +50,14 @@ class Reconstruction(wiring.Component):
     `stat_busy`: a coding unit is being worked on.
     """
 
+    PENDING = 66  # groups of the block before that may still be on their way into the queue
+
     def __init__(self, p: Params, choices: tuple = CHOICES):
         if choices[2] not in (1, 2, 3) or any(count not in (1, 2) for count in choices[3:6]):
             raise ValueError(f"choices is {choices}; at log2 size 2 it must be 1..3, at 3 to 5 it must be 1 or 2")
         self.p = p
         self.choices = choices
-        self.fifo_depth = max(128, p.ctb_size * p.ctb_size // 8)
+        self.fifo_depth = 512  # more than the 384 groups of a 64x64 unit, and no more block RAM than less would take
         super().__init__(
             {
                 "i_picture": In(stream.Signature(Picture)),
@@ -202,7 +205,7 @@ class Reconstruction(wiring.Component):
             with m.State("BATCH"):
                 m.d.sync += [c_idx.eq(0), candidate.eq(0), fresh.eq(0)]
                 m.d.comb += edges.start.eq(fresh)
-                with m.If(room >= need):
+                with m.If(room >= need + self.PENDING):
                     m.next = "BLOCK"
             with m.State("BLOCK"):
                 with m.If(prediction.ready & ((candidate != 0) | ~(busy & ~written).bit_select(c_idx, 1))):
