@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.common.arithmetic import clip
-from hdl.intra.adders import multiple, product
+from hdl.intra.adders import multiple, product, sum_tree
 from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, angle_of, is_swapped
 from hdl.intra.reference_samples import ReferenceArrays
 
@@ -144,10 +144,13 @@ class SubblockPredictor(wiring.Component):
                     with m.Case(offset):
                         m.d.comb += [row[i].eq(window[offset + i]) for i in range(min(5, 8 - offset))]
             for c in range(4):
-                step = Signal(signed(15), name=f"step_{r}_{c}")
-                m.d.comb += step.eq(product(row[c + 1] - row[c], taken["fraction"][r]))
+                # (32 - f) * a + f * b = a + the sum over the bits of f of 2^bit times b where it is 1, else a.
+                near, far, fraction = row[c], row[c + 1], taken["fraction"][r]
+                shares = [Mux(fraction[bit], far, near) << bit for bit in range(5)]
                 angular = Signal(8, name=f"angular_{r}_{c}")
-                m.d.comb += angular.eq(((row[c] << 5) + step + 16) >> 5)
+                m.d.comb += angular.eq(
+                    sum_tree([shares[0], shares[1], shares[2], shares[3], near + 16, shares[4]]) >> 5
+                )
                 flat = Signal(8, name=f"flat_{r}_{c}")
                 m.d.comb += flat.eq(dc)
                 if r == 0:
@@ -190,7 +193,8 @@ class SubblockPredictor(wiring.Component):
             for c in range(4):
                 total = Signal(signed(17), name=f"total_{r}_{c}")
                 m.d.comb += total.eq(
-                    (row_start[r] + multiple(row_slope[r], c + 1)) + (column_start[c] + multiple(column_slope[c], r + 1))
+                    (row_start[r] + multiple(row_slope[r], c + 1))
+                    + (column_start[c] + multiple(column_slope[c], r + 1))
                 )
                 planar = Signal(8, name=f"planar_{r}_{c}")
                 with m.Switch(command.log2_size):
