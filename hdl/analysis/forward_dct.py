@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.analysis.ctu import delayed
 from hdl.analysis.residual_store import FOLDED, quarter_position
-from hdl.common.arithmetic import round_shift
 from hdl.intra.adders import sum_tree
 from hdl.reconstruction.matrices import dct
 
@@ -44,8 +43,8 @@ class ForwardDct(wiring.Component):
     ResidualStore); it must stay until `read`, a strobe. Coefficients leave with `o_valid`, in the order of the blocks,
     four a cycle: rows 4 * o_group .. + 3 of column `o_column` of `o_block`; `o_last` ends the block.
     Throughput: N * N / 2 cycles a block while there is a next one; a smaller one after a larger waits for the
-    difference of N / 4. A single block takes N * N / 2 + N / 2 + 16.
-    Arithmetic: exact; 16 bit between the passes; rounding shifts log2 N - 1 and log2 N + 6. Cost: 48 DSP, 4 EBR.
+    difference of N / 4. A single block takes N * N / 2 + N / 2 + 20.
+    Arithmetic: exact; 16 bit between the passes; rounding shifts log2 N - 1 and log2 N + 6. Cost: 42 DSP, 4 EBR.
     """
 
     def __init__(self):
@@ -115,11 +114,13 @@ class ForwardDct(wiring.Component):
             m.d.sync += half_out.eq(~half_out)
 
         middle = self._memory(m, now)
-        steps = [delayed(m, now, k, f"step_{k}") for k in range(5)]
-        valids = [delayed(m, issuing, k, f"valid_{k}", reset_less=False) for k in range(5)]
+        steps = [now]
+        for k in range(1, 7):
+            steps.append(delayed(m, steps[-1], 1, f"step_{k}"))
+        valid = delayed(m, issuing, 6, "valid", reset_less=False)
         samples = [Mux(steps[2].second, middle[q], self.samples[q]) for q in range(4)]
-        sums = self._sums(m, steps[2], samples, steps[4])
-        self._leave(m, sums, steps[4], valids[4] & (steps[4].step == last_step(steps[4].block)))
+        sums = self._sums(m, samples, steps)
+        self._leave(m, sums, steps[6], valid & (steps[6].step == last_step(steps[6].block)))
         for k in range(2):
             with m.If(may_issue & columns & (half_out == k)):
                 m.d.sync += self._complete[k].eq(0)
@@ -149,8 +150,8 @@ class ForwardDct(wiring.Component):
             m.d.sync += middle[q].eq(Array(read.data for _, read in banks)[(column[:2] ^ q)[:2]])
         return middle
 
-    def _sums(self, m, entering, samples, summing):
-        """Butterflies, products and running sums: k -> total of row k of the matrix, at the time of `summing`."""
+    def _sums(self, m, samples, steps):
+        """Butterflies, products and running sums: k -> total of row k of the matrix, when its last step is steps[6]."""
         a, c, d, b = samples
         operands = {}
         for name, width, value in (
@@ -161,27 +162,89 @@ class ForwardDct(wiring.Component):
         ):
             operands[name] = Signal(signed(width), name=f"operand_{name}", reset_less=True)
             m.d.sync += operands[name].eq(value)
-        totals = {}
+        totals = self._multiples_of_4(m, operands.pop("zero"), steps)
+        late = {name: delayed(m, operand, 2, f"late_{name}") for name, operand in operands.items()}
         for k in range(32):
-            used = ("near", "far") if k & 1 else (("two",) if k & 2 else ("zero",))
-            products = []
-            for name in used:
-                coefficient = Signal(signed(8), name=f"coefficient_{k}_{name}", reset_less=True)
-                with m.Switch(Cat(entering.step, entering.block.log2_size[:2])):
-                    for log2 in (3, 4, 5):
-                        size = 1 << log2
-                        for step in range(size // 4 if k < size else 0):
-                            with m.Case(step | (log2 & 3) << 3):
-                                at = size // 2 - 1 - step if name == "far" else step
-                                m.d.sync += coefficient.eq(dct(k, at, size))
-                product = Signal(signed(26), name=f"product_{k}_{name}", reset_less=True)
-                m.d.sync += product.eq(operands[name] * coefficient)
-                products.append(product)
-            running = Signal(signed(28), name=f"running_{k}", reset_less=True)
-            total = Signal(signed(28), name=f"total_{k}")
-            m.d.comb += total.eq(sum_tree([Mux(summing.step == 0, 0, running), *products]))
+            if k % 4:
+                products = []
+                for name in ("near", "far") if k & 1 else ("two",):
+                    coefficient = self._coefficient(m, k, name, steps[4])
+                    product = Signal(signed(26), name=f"product_{k}_{name}", reset_less=True)
+                    m.d.sync += product.eq(late[name] * coefficient)
+                    products.append(product)
+                _, totals[k] = self._running(m, k, products, steps[6].step == 0, 1)
+        return totals
+
+    def _coefficient(self, m, k, operand, step):
+        """Matrix entry of row k for an operand of `step`, a cycle later."""
+        coefficient = Signal(signed(8), name=f"coefficient_{k}_{operand}", reset_less=True)
+        with m.Switch(Cat(step.step, step.block.log2_size[:2])):
+            for log2 in (3, 4, 5):
+                size = 1 << log2
+                for number in range(size // 4 if k < size else 0):
+                    half = number >> 1
+                    place = size // 4 - 1 - half if number & 1 else half
+                    place = {"pair": half, "far": size // 2 - 1 - place}.get(operand, place)
+                    with m.Case(number | (log2 & 3) << 3):
+                        m.d.sync += coefficient.eq(dct(k, place, size))
+        return coefficient
+
+    def _running(self, m, k, products, first, enable):
+        """Running sum of row k: the register, and what it becomes."""
+        running = Signal(signed(28), name=f"running_{k}", reset_less=True)
+        total = Signal(signed(28), name=f"total_{k}")
+        m.d.comb += total.eq(sum_tree([Mux(first, 0, running), *products]))
+        with m.If(enable):
             m.d.sync += running.eq(total)
-            totals[k] = total
+        return running, total
+
+    def _multiples_of_4(self, m, operand, steps):
+        """Rows 0, 4, 8, ...: one more butterfly, over two steps; then two cycles for the rows, half of them in each."""
+        before = delayed(m, operand, 1, "before")
+        pair_sum, pair_difference = (
+            Signal(signed(19), name=f"pair_{of}", reset_less=True) for of in ("sum", "difference")
+        )
+        with m.If(steps[3].step[0]):
+            m.d.sync += [pair_sum.eq(before + operand), pair_difference.eq(before - operand)]
+
+        # Rows 4 and 12, then 20 and 28: of the difference. A multiplier takes 18 bits, so the last one is apart.
+        products = []
+        for k in (4, 12):
+            early = self._coefficient(m, k, "pair", steps[3])
+            late = self._coefficient(m, k + 16, "pair", steps[4])
+            coefficient = Mux(steps[4].step[0], early, late)
+            product = Signal(signed(27), name=f"product_{k}_pair", reset_less=True)
+            high = (pair_difference >> 1) * coefficient
+            m.d.sync += product.eq((high << 1) + Mux(pair_difference[0], coefficient, 0))
+            products.append(product)
+
+        # Rows 8, then 24: 64, 83 or 36 times the sum, from adders. Rows 0 and 16: 64 times.
+        by_64, by_3 = Signal(signed(25)), Signal(signed(21))
+        m.d.comb += [by_64.eq(pair_sum << 6), by_3.eq(pair_sum + (pair_sum << 1))]
+        scaled = Signal(signed(26))
+        early = self._coefficient(m, 8, "pair", steps[3])
+        late = self._coefficient(m, 24, "pair", steps[4])
+        coefficient = Mux(steps[4].step[0], early, late)
+        magnitude = Signal(7)
+        m.d.comb += magnitude.eq(Mux(coefficient < 0, -coefficient, coefficient))
+        with m.Switch(magnitude):
+            with m.Case(83):
+                m.d.comb += scaled.eq((by_64 + (pair_sum << 4)) + by_3)
+            with m.Case(36):
+                m.d.comb += scaled.eq((pair_sum << 5) + (pair_sum << 2))
+            with m.Default():
+                m.d.comb += scaled.eq(by_64)
+        eight, zero, sixteen = (Signal(signed(27), name=f"product_{k}_pair", reset_less=True) for k in (8, 0, 16))
+        m.d.sync += [
+            eight.eq(Mux(coefficient < 0, -scaled, scaled)),
+            zero.eq(by_64),
+            sixteen.eq(Mux(self._coefficient(m, 16, "pair", steps[3]) < 0, -by_64, by_64)),
+        ]
+        totals = {}
+        for k, product in ((0, zero), (4, products[0]), (8, eight), (12, products[1]), (16, sixteen)):
+            totals[k], _ = self._running(m, k, [product], steps[5].step == 1, steps[5].step[0])
+        for k, product in ((20, products[0]), (24, eight), (28, products[1])):
+            _, totals[k] = self._running(m, k, [product], steps[6].step == 1, steps[6].step[0])
         return totals
 
     def _leave(self, m, totals, ending, finishing):
@@ -200,14 +263,22 @@ class ForwardDct(wiring.Component):
         shifting = delayed(m, step, 1, "shifting")
         leaving = delayed(m, shifting, 1, "leaving")
         o_group = delayed(m, group, 2, "group")
+        # One rounding adder for all six shifts.
+        shifts = {second | (log2 & 3) << 1: log2 + (-1, 6)[second] for log2 in (3, 4, 5) for second in range(2)}
+        half = Signal(11)
+        with m.Switch(Cat(shifting.second, shifting.block.log2_size[:2])):
+            for key, shift in shifts.items():
+                with m.Case(key):
+                    m.d.comb += half.eq(1 << (shift - 1))
         for lane in range(4):
             picked = Signal(signed(28), name=f"picked_{lane}", reset_less=True)
             m.d.sync += picked.eq(Array(held[4 * g + lane] for g in range(8))[group])
+            rounded = Signal(signed(28), name=f"rounded_{lane}")
+            m.d.comb += rounded.eq(picked + half)
             with m.Switch(Cat(shifting.second, shifting.block.log2_size[:2])):
-                for log2 in (3, 4, 5):
-                    for second in range(2):
-                        with m.Case(second | (log2 & 3) << 1):
-                            m.d.sync += self.o_coefficients[lane].eq(round_shift(picked, log2 + (-1, 6)[second]))
+                for key, shift in shifts.items():
+                    with m.Case(key):
+                        m.d.sync += self.o_coefficients[lane].eq(rounded >> shift)
         m.d.comb += [
             self.o_valid.eq(valid & leaving.second),
             self.o_block.eq(leaving.block),

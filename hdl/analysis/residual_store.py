@@ -11,18 +11,19 @@ BUFFERS = 8
 FOLDED = data.ArrayLayout(signed(16), 4)
 
 
-def quarter_position(quarter: int, step, log2_size):
-    """Index in its quarter of the sample of `step`: odd quarters are read backwards, so that all butterflies find
-    their partners in the same step."""
+def quarter_position(quarter, step, log2_size):
+    """Index in its quarter of the sample of `step`: 0, last, 1, last - 1, ...; odd quarters are read backwards, so
+    that all butterflies find their partners in the same step, or in the step before."""
     last = ((1 << log2_size) >> 2) - 1
-    return last - step if quarter & 1 else step
+    near, far = step >> 1, last - (step >> 1)
+    return Mux(step[0], near, far) if quarter & 1 else Mux(step[0], far, near)
 
 
 class ResidualStore(wiring.Component):
     """Eight buffers of one block of 8x8 to 32x32. Four banks, one for each quarter of a row.
 
     Write: sub-block (`w_x`, `w_y`, in units of 4) of a block of `w_log2_size`, with `w_valid`.
-    Read: samples `step`, of the quarters in order (odd quarters backwards), of row `r_y`; `r_samples` is valid
+    Read: samples `step` (see quarter_position) of the quarters of row `r_y`; `r_samples` is valid
     `latency` cycles later. Throughput: one of each a cycle. Cost on ECP5: 16 EBR.
     """
 
