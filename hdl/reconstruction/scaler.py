@@ -1,21 +1,27 @@
 """Scaling of levels back to coefficients, one group a cycle."""
 
-from amaranth import Array, Const, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind
 from hdl.reconstruction.scans import permuted
 
-LEVEL_SCALE = (40, 45, 51, 57, 64, 72)
+# levelScale by QP modulo 6 in two additions: x times 2^a, plus or minus x times 2^b (or 0); to that its multiple by
+# 2^c, or x, or nothing. 40 = 32 + 8, 45 = 5 * 9, 51 = 3 * 17, 57 = 64 - 8 + 1, 64, 72 = 64 + 8.
+FIRST = ((5, 3), (2, 0), (1, 0), (6, 3), (6, None), (6, 3))
+SECOND = (None, 3, 4, "x", None, None)
+SUBTRACTED = 3
 
 
 class Scaler(wiring.Component):
     """Scaled transform coefficients d of H.265 8.6.4.2 with flat scaling (m = 16).
 
     `i_levels` (scan order) with `i_kind`, of which size, scan and QP are looked at; `o_block` (raster order in the
-    sub-block) is valid `latency` cycles later. One group a cycle. Arithmetic: exact products, rounded, clipped to
-    16 bits.
+    sub-block) is valid `latency` cycles later. One group a cycle.
+    Arithmetic: (level * levelScale << QP / 6) rounded by log2 N - 1 bits is (level * levelScale << QP / 6 + 5 - log2 N)
+    rounded by 4; exact, clipped to 16 bits. Levels are those that Quantizer makes of 16 bit coefficients: then 22 bits
+    hold the shifted product.
     """
 
     latency = 2
@@ -27,26 +33,38 @@ class Scaler(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         levels = permuted(m, SUBBLOCK, self.i_levels, self.i_kind.scan_idx, "raster", back=True)
-        scale = Signal(15)
-        m.d.comb += scale.eq(Array(Const(s, 7) for s in LEVEL_SCALE)[self.i_kind.qp_rem] << self.i_kind.qp_per)
-        log2_size = Signal(3, reset_less=True)
-        m.d.sync += log2_size.eq(self.i_kind.log2_size)
-        half = Signal(4)
-        with m.Switch(log2_size):
-            for log2 in (2, 3, 4, 5):
-                with m.Case(log2):
-                    m.d.comb += half.eq(1 << (log2 - 2))
+        shift = Signal(4, reset_less=True)
+        m.d.sync += shift.eq(self.i_kind.qp_per + 5 - self.i_kind.log2_size)
         for i in range(16):
-            product = Signal(signed(31), name=f"product_{i}", reset_less=True)
-            total = Signal(signed(31), name=f"total_{i}")
-            m.d.sync += product.eq(levels[i] * scale)
-            m.d.comb += total.eq(product + half)
-            # In range when all bits from the sign of the result up are the same.
-            shifted, fits, sign = Signal(16, name=f"shifted_{i}"), Signal(name=f"fits_{i}"), total[30]
-            with m.Switch(log2_size):
-                for log2 in (2, 3, 4, 5):
-                    with m.Case(log2):
-                        above = total[log2 + 14 : 30]
-                        m.d.comb += [shifted.eq(total >> (log2 - 1)), fits.eq(Mux(sign, above.all(), ~above.any()))]
-            m.d.sync += self.o_block[i].eq(Mux(fits, shifted, Mux(sign, 0x8000, 0x7FFF)))
+            product = Signal(signed(22), name=f"product_{i}", reset_less=True)
+            m.d.sync += product.eq(self._product(m, levels[i], f"{i}"))
+            shifted, total = Signal(signed(22), name=f"shifted_{i}"), Signal(signed(22), name=f"total_{i}")
+            m.d.comb += [shifted.eq(product << shift), total.eq(shifted + 8)]
+            fits = (total[19:] == 0) | (total[19:] == 0b111)
+            m.d.sync += self.o_block[i].eq(Mux(fits, total[4:20], Mux(total[21], 0x8000, 0x7FFF)))
         return m
+
+    def _product(self, m, x, name):
+        """Level times levelScale."""
+        rem = self.i_kind.qp_rem
+        much, less = Signal(signed(22), name=f"much_{name}"), Signal(signed(22), name=f"less_{name}")
+        rest = Signal(signed(22), name=f"rest_{name}")
+        first = Signal(signed(22), name=f"first_{name}")
+        subtract = rem == SUBTRACTED
+        # A subtraction is the addition of the complement and a carry, which comes from a place below the point.
+        with m.Switch(rem):
+            for value, (high, low) in enumerate(FIRST):
+                with m.Case(value):
+                    m.d.comb += much.eq(x << high)
+                    if low is not None:
+                        m.d.comb += less.eq(~(x << low) if value == SUBTRACTED else x << low)
+        sum_with_carry = Cat(subtract, much).as_signed() + Cat(subtract, less).as_signed()
+        m.d.comb += first.eq(sum_with_carry >> 1)
+        with m.Switch(rem):
+            for value, multiple in enumerate(SECOND):
+                with m.Case(value):
+                    if multiple == "x":
+                        m.d.comb += rest.eq(x)
+                    elif multiple is not None:
+                        m.d.comb += rest.eq(first << multiple)
+        return first + rest

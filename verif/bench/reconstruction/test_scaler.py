@@ -1,0 +1,56 @@
+"""Scaler against the reference, on the largest levels that the quantiser can make and below, at every QP and size."""
+
+import random
+
+import cocotb
+import numpy as np
+from cocotb.triggers import RisingEdge
+
+from hdl.reconstruction.quantizer import GroupKind
+from hdl.reconstruction.scaler import Scaler
+from hdl.reconstruction.transform4x4 import SUBBLOCK
+from sim.runner import run_bench
+from verif.bench.payload import Packer
+from verif.bench.streams import start
+from verif.reference import quantizer
+from verif.reference.tables import QUANT_SCALE
+
+
+def golden(levels, log2, qp, scan_idx):
+    """The first sub-block of a block with these levels in its group 0."""
+    groups, out = np.zeros((64, 16), np.int32), np.zeros((32, 32), np.int32)
+    groups[0] = levels
+    quantizer.scale_levels(groups, 0, log2, qp, scan_idx, out)
+    return out[:4, :4].ravel().tolist()
+
+
+@cocotb.test()
+async def scaling(dut):
+    kinds, blocks, edge = Packer(GroupKind), Packer(SUBBLOCK), RisingEdge(dut.clk)
+    await start(dut)
+    waiting = []
+    for qp in range(52):
+        for log2 in (2, 3, 4, 5):
+            most = (32768 * int(QUANT_SCALE[qp % 6]) >> (21 + qp // 6 - log2)) + 2
+            for trial in range(6):
+                largest = most if trial < 3 else min(most, 1 << random.randrange(12))
+                levels = [random.choice((-largest, largest, random.randint(-largest, largest))) for _ in range(16)]
+                scan_idx = random.randrange(3)
+                kind = {
+                    "log2_size": log2,
+                    "scan_idx": scan_idx,
+                    "qp_per": qp // 6,
+                    "qp_rem": qp % 6,
+                    "first": 0,
+                    "index": 0,
+                }
+                dut.i_kind.value, dut.i_levels.value = kinds.pack(kind), blocks.pack(levels)
+                waiting.append((golden(levels, log2, qp, scan_idx), f"{kind} {levels}"))
+                await edge
+                if len(waiting) > Scaler.latency:
+                    expected, why = waiting.pop(0)
+                    assert blocks.unpack(dut.o_block.value.to_unsigned()) == expected, why
+
+
+def test_scaler():
+    run_bench(Scaler(), __name__, "scaler", tests=1)
