@@ -9,6 +9,9 @@ from hdl.analysis.ctu import delayed
 from hdl.analysis.residual_store import FOLDED
 from hdl.intra.adders import sum_tree
 
+# From this many sixteenths of Qstep on a level costs less than a zero, wherever it is.
+LEVELS_FROM = next(a for a in range(64) if all(k * k > tables.NONZERO[k] + max(tables.POSITION) for k in range(a, 64)))
+
 
 class CoefficientCost(wiring.Component):
     """Sum over a block's coefficients of min(error of zero, cost of a level), and the cost of the last position.
@@ -94,11 +97,11 @@ class CoefficientCost(wiring.Component):
 
         # Stage 4: tables. Stage 5: with the position; zero or not.
         small, small_now = Signal(9, reset_less=True), Signal(9)
-        square, square_now = Signal(12, reset_less=True), Signal(12)
+        square, square_now = Signal(7, reset_less=True), Signal(7)
         large, large_now = Signal(10, reset_less=True), Signal(10)
-        is_large = Signal(reset_less=True)
+        is_large, may_be_zero = Signal(reset_less=True), Signal(reset_less=True)
         tables.table(m, a[:6], tables.NONZERO, small_now)
-        tables.table(m, a[:6], [k * k for k in range(64)], square_now)
+        tables.table(m, a[:4], [k * k for k in range(LEVELS_FROM)], square_now)
         for e in range(6, 19):
             with m.If(a[e]):
                 octaves = Signal(10, name=f"large_{lane}_{e}")
@@ -111,13 +114,14 @@ class CoefficientCost(wiring.Component):
             square.eq(square_now),
             large.eq(large_now),
             is_large.eq(a[6:] != 0),
+            may_be_zero.eq(a < LEVELS_FROM),
             position.eq(position_now),
         ]
         place = delayed(m, place, 1, f"place_late_{lane}")
         level = Signal(10, name=f"level_{lane}")
         m.d.comb += level.eq(Mux(is_large, large, small) + position)
         cost, last = Signal(11, reset_less=True), Signal(7, reset_less=True)
-        zero = ~is_large & (square <= level)
+        zero = may_be_zero & (square <= level)
         m.d.sync += [cost.eq(Mux(zero, square, level)), last.eq(Mux(zero, 0, place + 1))]
         lasts.append(last)
         return cost

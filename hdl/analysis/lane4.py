@@ -116,7 +116,7 @@ class Lane4(wiring.Component):
         ]
 
         # Residuals of all candidates of two blocks, until the winner is known.
-        m.submodules.residuals = residuals = Memory(shape=RESIDUAL, depth=32, init=[])
+        m.submodules.residuals = residuals = Memory(shape=RESIDUAL, depth=32, init=[], attrs={"ram_style": "block"})
         write, read = residuals.write_port(), residuals.read_port()
         wait = SubblockSearch.residual_latency
         m.d.comb += [
