@@ -316,6 +316,7 @@ class Reconstruction(wiring.Component):
                 m.d.sync += [held[k].eq(loop.q_group), holds[k].eq(1)]
 
         sending, sent = Signal(), Signal()  # sent: the unit is complete a cycle after its last block
+        offering = Signal()  # the unit waits to be taken; what is held by now is of the next one
         m.d.sync += sent.eq(send)
         with m.If(flush):
             m.d.sync += [emitting.eq(1), sending.eq(send)]
@@ -326,12 +327,11 @@ class Reconstruction(wiring.Component):
                     fifo.i.payload.eq(Mux(holds[0], held[0].as_value(), held[1].as_value())),
                 ]
                 m.d.sync += holds.eq(Mux(holds[0], holds & 0b10, 0))
-            with m.Elif(~sending):
-                m.d.sync += emitting.eq(0)
             with m.Else():
-                m.d.comb += self.o_cu.valid.eq(1)
-                with m.If(self.o_cu.ready):
-                    m.d.sync += emitting.eq(0)
+                m.d.sync += [emitting.eq(0), offering.eq(sending)]
+        m.d.comb += self.o_cu.valid.eq(offering)
+        with m.If(self.o_cu.valid & self.o_cu.ready):
+            m.d.sync += offering.eq(0)
         with m.If(sent):
             m.d.sync += [
                 self.o_cu.payload.cu.eq(unit),
@@ -341,4 +341,4 @@ class Reconstruction(wiring.Component):
         # One place less than there is: the FIFO takes one less while its output register is empty.
         room = Signal(range(self.fifo_depth), init=self.fifo_depth - 1)
         m.d.sync += room.eq(room - (fifo.i.valid & fifo.i.ready) + (fifo.o.valid & fifo.o.ready))
-        return flags, room, flush, send, emitting
+        return flags, room, flush, send, emitting | offering
