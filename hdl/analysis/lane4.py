@@ -1,6 +1,6 @@
 """The search over 4x4 blocks."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -238,7 +238,6 @@ class Lane4(wiring.Component):
 
     def _arrays(self, m, mode, top, left, corner):
         """References in the predictor's order for `mode`, a cycle later."""
-        arrays = Signal(ReferenceArrays, reset_less=True)
         swapped = is_swapped(mode)
         main, side = Signal(ROW), Signal(ROW)
         m.d.comb += [main.eq(Mux(swapped, left, top)), side.eq(Mux(swapped, top, left))]
@@ -251,14 +250,22 @@ class Lane4(wiring.Component):
                         index = ((distance * inverse + 128) >> 8) - 1
                         if index < 4:
                             m.d.comb += projected[distance].eq(side[index])
-        m.d.sync += [
-            arrays.main[0].eq(main),
-            arrays.side[0].eq(side),
-            arrays.extension[0].eq(Cat(Const(0, 32), projected[3], projected[2], projected[1], corner)),
-            arrays.corner.eq(corner),
-            arrays.dc_sum.eq(sum_tree([row[i] for row in (top, left) for i in range(4)])),
-        ]
-        return arrays
+        # Of N = 4: one row of each, and three samples of the extension beside the corner.
+        used = {
+            "main": main,
+            "extension": Cat(projected[3], projected[2], projected[1], corner),
+            "side": side,
+            "corner": corner,
+            "dc_sum": sum_tree([row[i] for row in (top, left) for i in range(4)]),
+        }
+        layout, parts = data.Layout.cast(ReferenceArrays), []
+        for name, field in layout:
+            width = Shape.cast(field.shape).width
+            held = Signal(min(width, len(Value.cast(used[name]))), name=f"held_{name}", reset_less=True)
+            m.d.sync += held.eq(used[name])
+            before = 32 if name == "extension" else 0
+            parts += [Const(0, before), held, Const(0, width - before - len(held))]
+        return Cat(parts)
 
     def _neighbours(self, m, block, entered, decided, rank):
         """The modes to the left and above: of the last block decided in the same row, or column, of blocks.
