@@ -1,6 +1,6 @@
 """Forward DCT of 8x8 to 32x32 residuals, four samples a cycle: only coefficients for the cost, no way back."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed
+from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -33,6 +33,41 @@ class DctStep(data.Struct):
 def last_step(block):
     """N/4 - 1."""
     return ((1 << block.log2_size) >> 2) - 1
+
+
+class CoefficientRom:
+    """Matrix entries by size and step, in block RAM: read at `steps[late]`, there a cycle later."""
+
+    def __init__(self, *steps):
+        self.steps, self.entries = steps, ([], [])
+
+    def entry(self, k: int, operand: str, late: int) -> Signal:
+        """Signal that will hold the entry of row k for an operand."""
+        signal = Signal(signed(8), name=f"coefficient_{k}_{operand}_{late}")
+        self.entries[late].append((signal, k, operand))
+        return signal
+
+    @staticmethod
+    def value(k: int, operand: str, size: int, step: int) -> int:
+        if k >= size or step >= size // 4:
+            return 0
+        half = step >> 1
+        place = size // 4 - 1 - half if step & 1 else half
+        return dct(k, {"pair": half, "far": size // 2 - 1 - place}.get(operand, place), size)
+
+    def elaborate(self, m) -> None:
+        for late, (step, entries) in enumerate(zip(self.steps, self.entries)):
+            words = []
+            for address in range(32):
+                size, number = {0: 16, 1: 32, 3: 8}.get(address >> 3, 0), address & 7  # by log2 N, two bits of it
+                parts = [self.value(k, operand, size, number) for _, k, operand in entries]
+                words.append(sum((part & 255) << 8 * i for i, part in enumerate(parts)))
+            shape = data.ArrayLayout(signed(8), len(entries))
+            memory = Memory(shape=unsigned(8 * len(entries)), depth=32, init=words, attrs={"ram_style": "block"})
+            m.submodules[f"coefficients_{late}"] = memory
+            read = memory.read_port()
+            m.d.comb += read.addr.eq(Cat(step.step, step.block.log2_size[:2]))
+            m.d.comb += [signal.eq(data.View(shape, read.data)[i]) for i, (signal, _, _) in enumerate(entries)]
 
 
 class ForwardDct(wiring.Component):
@@ -117,10 +152,14 @@ class ForwardDct(wiring.Component):
         steps = [now]
         for k in range(1, 7):
             steps.append(delayed(m, steps[-1], 1, f"step_{k}"))
-        valid = delayed(m, issuing, 6, "valid", reset_less=False)
+        valids = [issuing]
+        for k in range(1, 7):
+            valids.append(delayed(m, valids[-1], 1, f"valid_{k}", reset_less=False))
         samples = [Mux(steps[2].second, middle[q], self.samples[q]) for q in range(4)]
-        sums = self._sums(m, samples, steps)
-        self._leave(m, sums, steps[6], valid & (steps[6].step == last_step(steps[6].block)))
+        finishing = Signal()
+        m.d.comb += finishing.eq(valids[6] & (steps[6].step == last_step(steps[6].block)))
+        sums = self._sums(m, samples, steps, valids, finishing)
+        self._leave(m, sums, steps[6], finishing)
         for k in range(2):
             with m.If(may_issue & columns & (half_out == k)):
                 m.d.sync += self._complete[k].eq(0)
@@ -150,7 +189,7 @@ class ForwardDct(wiring.Component):
             m.d.sync += middle[q].eq(Array(read.data for _, read in banks)[(column[:2] ^ q)[:2]])
         return middle
 
-    def _sums(self, m, samples, steps):
+    def _sums(self, m, samples, steps, valids, finishing):
         """Butterflies, products and running sums: k -> total of row k of the matrix, when its last step is steps[6]."""
         a, c, d, b = samples
         operands = {}
@@ -162,43 +201,32 @@ class ForwardDct(wiring.Component):
         ):
             operands[name] = Signal(signed(width), name=f"operand_{name}", reset_less=True)
             m.d.sync += operands[name].eq(value)
-        totals = self._multiples_of_4(m, operands.pop("zero"), steps)
+        rom = CoefficientRom(steps[3], steps[4])
+        totals = self._multiples_of_4(m, operands.pop("zero"), steps, valids, finishing, rom)
         late = {name: delayed(m, operand, 2, f"late_{name}") for name, operand in operands.items()}
         for k in range(32):
             if k % 4:
                 products = []
                 for name in ("near", "far") if k & 1 else ("two",):
-                    coefficient = self._coefficient(m, k, name, steps[4])
+                    coefficient = rom.entry(k, name, late=1)
                     product = Signal(signed(26), name=f"product_{k}_{name}", reset_less=True)
                     m.d.sync += product.eq(late[name] * coefficient)
                     products.append(product)
-                _, totals[k] = self._running(m, k, products, steps[6].step == 0, 1)
+                _, totals[k] = self._running(m, k, products, valids[6], finishing)
+        rom.elaborate(m)
         return totals
 
-    def _coefficient(self, m, k, operand, step):
-        """Matrix entry of row k for an operand of `step`, a cycle later."""
-        coefficient = Signal(signed(8), name=f"coefficient_{k}_{operand}", reset_less=True)
-        with m.Switch(Cat(step.step, step.block.log2_size[:2])):
-            for log2 in (3, 4, 5):
-                size = 1 << log2
-                for number in range(size // 4 if k < size else 0):
-                    half = number >> 1
-                    place = size // 4 - 1 - half if number & 1 else half
-                    place = {"pair": half, "far": size // 2 - 1 - place}.get(operand, place)
-                    with m.Case(number | (log2 & 3) << 3):
-                        m.d.sync += coefficient.eq(dct(k, place, size))
-        return coefficient
-
-    def _running(self, m, k, products, first, enable):
-        """Running sum of row k: the register, and what it becomes."""
-        running = Signal(signed(28), name=f"running_{k}", reset_less=True)
-        total = Signal(signed(28), name=f"total_{k}")
-        m.d.comb += total.eq(sum_tree([Mux(first, 0, running), *products]))
-        with m.If(enable):
+    def _running(self, m, k, products, enable, finishing):
+        """Running sum of row k: the register, and what it becomes. It starts at 0 again after a vector."""
+        running, total = Signal(signed(28), name=f"running_{k}"), Signal(signed(28), name=f"total_{k}")
+        m.d.comb += total.eq(sum_tree([running, *products]))
+        with m.If(finishing):
+            m.d.sync += running.eq(0)
+        with m.Elif(enable):
             m.d.sync += running.eq(total)
         return running, total
 
-    def _multiples_of_4(self, m, operand, steps):
+    def _multiples_of_4(self, m, operand, steps, valids, finishing, rom):
         """Rows 0, 4, 8, ...: one more butterfly, over two steps; then two cycles for the rows, half of them in each."""
         before = delayed(m, operand, 1, "before")
         pair_sum, pair_difference = (
@@ -210,8 +238,8 @@ class ForwardDct(wiring.Component):
         # Rows 4 and 12, then 20 and 28: of the difference. A multiplier takes 18 bits, so the last one is apart.
         products = []
         for k in (4, 12):
-            early = self._coefficient(m, k, "pair", steps[3])
-            late = self._coefficient(m, k + 16, "pair", steps[4])
+            early = rom.entry(k, "pair", late=0)
+            late = rom.entry(k + 16, "pair", late=1)
             coefficient = Mux(steps[4].step[0], early, late)
             product = Signal(signed(27), name=f"product_{k}_pair", reset_less=True)
             high = (pair_difference >> 1) * coefficient
@@ -222,8 +250,8 @@ class ForwardDct(wiring.Component):
         by_64, by_3 = Signal(signed(25)), Signal(signed(21))
         m.d.comb += [by_64.eq(pair_sum << 6), by_3.eq(pair_sum + (pair_sum << 1))]
         scaled = Signal(signed(26))
-        early = self._coefficient(m, 8, "pair", steps[3])
-        late = self._coefficient(m, 24, "pair", steps[4])
+        early = rom.entry(8, "pair", late=0)
+        late = rom.entry(24, "pair", late=1)
         coefficient = Mux(steps[4].step[0], early, late)
         magnitude = Signal(7)
         m.d.comb += magnitude.eq(Mux(coefficient < 0, -coefficient, coefficient))
@@ -238,13 +266,13 @@ class ForwardDct(wiring.Component):
         m.d.sync += [
             eight.eq(Mux(coefficient < 0, -scaled, scaled)),
             zero.eq(by_64),
-            sixteen.eq(Mux(self._coefficient(m, 16, "pair", steps[3]) < 0, -by_64, by_64)),
+            sixteen.eq(Mux(rom.entry(16, "pair", late=0) < 0, -by_64, by_64)),
         ]
         totals = {}
         for k, product in ((0, zero), (4, products[0]), (8, eight), (12, products[1]), (16, sixteen)):
-            totals[k], _ = self._running(m, k, [product], steps[5].step == 1, steps[5].step[0])
+            totals[k], _ = self._running(m, k, [product], valids[5] & steps[5].step[0], finishing)
         for k, product in ((20, products[0]), (24, eight), (28, products[1])):
-            _, totals[k] = self._running(m, k, [product], steps[6].step == 1, steps[6].step[0])
+            _, totals[k] = self._running(m, k, [product], valids[6] & steps[6].step[0], finishing)
         return totals
 
     def _leave(self, m, totals, ending, finishing):
