@@ -1,6 +1,6 @@
 """What coding the coefficients of a block costs: error and bits, from tables."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -98,27 +98,25 @@ class CoefficientCost(wiring.Component):
         # Stage 4: tables. Stage 5: with the position; zero or not.
         small, small_now = Signal(9, reset_less=True), Signal(9)
         square, square_now = Signal(7, reset_less=True), Signal(7)
-        large, large_now = Signal(10, reset_less=True), Signal(10)
+        leading, leading_now = Signal(6, reset_less=True), Signal(6)  # two bits after the leading one, its place - 6
         is_large, may_be_zero = Signal(reset_less=True), Signal(reset_less=True)
         tables.table(m, a[:6], tables.NONZERO, small_now)
         tables.table(m, a[:4], [k * k for k in range(LEVELS_FROM)], square_now)
         for e in range(6, 19):
             with m.If(a[e]):
-                octaves = Signal(10, name=f"large_{lane}_{e}")
-                tables.table(
-                    m, a[e - 2 : e], [tables.LARGE + tables.OCTAVE * (e - 4) + v for v in tables.MANTISSA], octaves
-                )
-                m.d.comb += large_now.eq(octaves)
+                m.d.comb += leading_now.eq(Cat(a[e - 2 : e], Const(e - 6, 4)))
         m.d.sync += [
             small.eq(small_now),
             square.eq(square_now),
-            large.eq(large_now),
+            leading.eq(leading_now),
             is_large.eq(a[6:] != 0),
             may_be_zero.eq(a < LEVELS_FROM),
             position.eq(position_now),
         ]
         place = delayed(m, place, 1, f"place_late_{lane}")
-        level = Signal(10, name=f"level_{lane}")
+        level, large = Signal(10, name=f"level_{lane}"), Signal(10, name=f"large_{lane}")
+        octaves = [tables.LARGE + tables.OCTAVE * (k + 2) for k in range(13)]
+        tables.table(m, leading, [octave + part for octave in octaves for part in tables.MANTISSA], large)
         m.d.comb += level.eq(Mux(is_large, large, small) + position)
         cost, last = Signal(11, reset_less=True), Signal(7, reset_less=True)
         zero = may_be_zero & (square <= level)
