@@ -1,6 +1,6 @@
 """The table of areas, its comparison with the device, and the check against the baseline."""
 
-from synth.blocks import CORE, Block
+from synth.blocks import BLOCKS, CORE, Block
 from synth.ecp5 import ECP5_85F, Area
 
 AIM_LUT4 = 50_000
@@ -36,13 +36,13 @@ def limits(core: Area) -> list[tuple[str, int, str, int, bool]]:
 
 
 def page(areas: dict[Block, Area], tool: str, preset: str) -> str:
-    """docs/area.md."""
+    """docs/area.md; blocks of the registry that `areas` lacks are named at its end."""
     lines = [
         "# Area on ECP5",
         "",
         "This page is generated: `make synth`, which calls `python -m synth`, synthesises every block and writes it.",
-        f"Preset {preset}, {tool} with `synth/ecp5.ys`, before placement. A block is synthesised alone, so the parts",
-        "of a block do not add up to it exactly; indented rows are parts of those above them.",
+        f"Preset {preset}, {tool} with `synth/ecp5.ys`, before placement.",
+        "A block is synthesised alone, so its parts do not add up to it exactly; indented rows are parts of those above.",
         "",
         "LUT4 counts what no other logic can use: one for a LUT4, two for a carry cell (CCU2C), six for 16x4 bits of",
         "RAM in LUTs (TRELLIS_DPR16X4: four hold the bits, the write port takes the two of another slice).",
@@ -65,4 +65,7 @@ def page(areas: dict[Block, Area], tool: str, preset: str) -> str:
         name, *numbers = row(block, area)
         indent = "&emsp;" * block.depth
         lines.append(f"| {indent}`{name.strip()}` | {' | '.join(numbers)} |")
+    missing = [f"`{block.name}`" for block in BLOCKS if block not in areas]
+    if missing:
+        lines += ["", f"Not measured: {', '.join(missing)}."]
     return "\n".join(lines) + "\n"

@@ -68,6 +68,7 @@ def test_page_compares_core():
     assert "| EBR | 209 | 208 | ECP5-85F | 100% | **no** |" in text
     assert "| LUT4 | 60,000 | 50,000 | aim | 120% | **no** |" in text
     assert "| &emsp;`part` | 1,000 | 500 | 0 | 10 |" in text
+    assert "Not measured: `core`, `fetch`, " in text
 
 
 def test_registry():
