@@ -1,0 +1,11 @@
+"""The reference codec. Compiled functions are cached by the content of this whole folder: numba alone looks only at the
+file of each function, and would go on using what another file has changed."""
+
+import hashlib
+from pathlib import Path
+
+from numba.core import config
+
+_here = Path(__file__).parent
+_sources = b"".join(path.read_bytes() for path in sorted(_here.glob("*.py")))
+config.CACHE_DIR = str(_here.parents[1] / "build" / "numba" / hashlib.sha256(_sources).hexdigest()[:16])
