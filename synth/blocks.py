@@ -83,7 +83,7 @@ BLOCKS = (
     Block("pack", "hdl.pack.pack:Pack", 0),
     Block("pack.header_writer", "hdl.pack.header_writer:HeaderWriter"),
     Block("pack.emulation_prevention", "hdl.pack.emulation_prevention:EmulationPrevention"),
-    Block("pack.picture_checksum", "hdl.pack.picture_checksum:PictureChecksum"),
+    Block("pack.picture_checksum", "hdl.pack.picture_checksum:PictureChecksum", 0),
 )
 
 
