@@ -25,8 +25,8 @@ class Core(wiring.Component):
     Throughput: the slowest stage's (docs/architecture.md has the table). Latency: about three coding-tree units.
     Stalls: `i_source` when analysis is behind; everything when `o_byte` or `o_recon` is not taken.
     Picture boundary: the next Picture is taken once every stage has taken the last one, so stages overlap pictures.
-    `stat_*`, cleared when a Picture is taken: `stat_bins`, and for each stage `stat_stall_<stage>`, the cycles in which
-    a payload waited at the stage's input because the stage was busy.
+    `stat_bins`: bins of the picture that was last finished. `stat_stall_<stage>`, cleared when a Picture is taken: the
+    cycles in which a payload waited at the stage's input because the stage was busy.
     """
 
     STAGES = ("fetch", "analysis", "reconstruction", "entropy", "pack")
