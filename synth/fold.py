@@ -1,7 +1,7 @@
 """Moves gates in front of adders into the carry cells, which logic synthesis sees as closed boxes.
 
-A position of a CCU2C is a LUT4 of A, B, C and D: its propagate signal P. Where P is 0 its carry is what the same LUT holds
-at C = D = 0: G(A, B). An adder needs two of the inputs, so a LUT that feeds only adders can often become a part of them:
+A position of a CCU2C is a LUT4 of A, B, C and D: its propagate signal P. Where P is 0 its carry is what the same LUT
+holds at C = D = 0: G(A, B). An adder needs two inputs, so a LUT that feeds only adders can often become a part of them:
 a gate of two inputs, or the multiplexer in front of an addition.
 """
 
