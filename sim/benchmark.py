@@ -47,7 +47,8 @@ def measure(params: Params, component, name: str, width: int, height: int, qp: i
 
     FOLDER.mkdir(parents=True, exist_ok=True)
     source, answer = FOLDER / "source.npz", FOLDER / "cocotb"
-    np.savez(source, **dict(zip("yuv", planes)))
+    y, u, v = planes
+    np.savez(source, y=y, u=u, v=v)
     run_bench(
         component(params),
         "verif.bench.sim.core_bench",
@@ -71,7 +72,7 @@ def measure(params: Params, component, name: str, width: int, height: int, qp: i
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--preset", choices=PRESETS, default=DEFAULT_PRESET)
     parser.add_argument("--size", default="176x144")
     parser.add_argument("--qp", type=int, default=27)

@@ -1,5 +1,7 @@
 """Writes the sections of `headers` bit by bit from their microcode."""
 
+from typing import Any
+
 from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -38,7 +40,7 @@ class HeaderWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         steps, entry = compile_headers(self.p.ctb_log2_size)
-        words = [{"kind": s.kind, "count": s.count, "value": s.value, "raw": s.raw, "stop": s.stop} for s in steps]
+        words: list[Any] = [{"kind": s.kind, "count": s.count, "value": s.value, "raw": s.raw, "stop": s.stop} for s in steps]
         m.submodules.microcode = microcode = memory.Memory(shape=_STEP, depth=len(words), init=words)
         read = microcode.read_port()
         pc, step = Signal(range(len(words) + 1)), read.data

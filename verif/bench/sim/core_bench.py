@@ -42,6 +42,7 @@ async def codes_a_picture(dut):
     cycles = (get_sim_time("step") - begin_time) // (CLOCK_NS * 1000)
     answer = Path(params["answer"])
     rebuilt = from_groups(np.array([each["sample"] for each in out], np.uint8), width, height, ctb_size)
-    np.savez(answer.with_suffix(".npz"), **dict(zip("yuv", rebuilt)))
+    y, u, v = rebuilt
+    np.savez(answer.with_suffix(".npz"), y=y, u=u, v=v)
     answer.with_suffix(".hevc").write_bytes(data)
     answer.with_suffix(".json").write_text(json.dumps({"seconds": seconds, "cycles": int(cycles)}))
