@@ -229,6 +229,9 @@ class ContainerSource(Source):
                     raise HeronError(f"{path}: its video cannot be decoded here")
                 check_size(path, context.width, context.height)
                 rate = stream.average_rate or stream.guessed_rate or DEFAULT_RATE
+                entries = stream.index_entries
+                if entries and 0 < container.size < entries[-1].pos + entries[-1].size:
+                    raise HeronError(f"{path}: is cut short, as its index names frames behind its end")
                 colour, notes = _colour_of(context)
                 return ContainerSource(
                     path,
@@ -250,7 +253,7 @@ class ContainerSource(Source):
                 stream = next(s for s in container.streams.video if "ATTACHED_PIC" not in str(s.disposition).upper())
                 stream.thread_type = "AUTO"
                 step = max(1, round(1 / (self.rate * self.time_base)))
-                pts = -step
+                pts, end, index = -step, 0, -1
                 for index, frame in enumerate(container.decode(stream)):
                     if frame.is_corrupt:
                         raise HeronError(f"{self.path}: frame {index} is damaged")
@@ -260,7 +263,13 @@ class ContainerSource(Source):
                             f"the clip began as {self.width}x{self.height}"
                         )
                     pts = pts + step if frame.pts is None or frame.pts <= pts else frame.pts
+                    end = pts + max(step, frame.duration or 0)
                     yield Frame(*self._planes(frame), pts)
+                missing = round((_stated_end(stream) - end) / step)
+                if missing > 1:
+                    raise HeronError(
+                        f"{self.path}: is cut short after frame {index}, about {missing} before its stated end"
+                    )
         except (FFmpegError, OSError) as error:
             raise HeronError(f"{self.path}: {error.strerror or error}") from error
 
@@ -275,6 +284,15 @@ class ContainerSource(Source):
                 dst_colorspace="ITU709" if rgb else None,
             )
         return plane_arrays(frame)
+
+
+def _stated_end(stream) -> Fraction:
+    """Where the container says that a video stream ends, in its time base; 0 where it does not."""
+    words = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
+    if not words or not stream.time_base:
+        return Fraction(0)
+    hours, minutes, seconds = map(Fraction, words.groups())
+    return (3600 * hours + 60 * minutes + seconds) / stream.time_base
 
 
 def _colour_of(context) -> tuple[Colour, list[str]]:

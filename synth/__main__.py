@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "area.md"
 RESULTS = BUILD / "synth"
 
 
-def measure(blocks: list[Block], console: Console) -> tuple[dict[Block, Area], list[str]]:
+def measure(blocks: list[Block], preset: str, console: Console) -> tuple[dict[Block, Area], list[str]]:
     """Synthesise one block after the other; areas of those that worked, and a sentence for each that did not."""
     areas, failures = {}, []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -30,7 +30,7 @@ def measure(blocks: list[Block], console: Console) -> tuple[dict[Block, Area], l
         for block in blocks:
             progress.update(task, description=block.name)
             try:
-                areas[block] = synthesize(block.component(PRESETS[DEFAULT_PRESET]), RESULTS / block.name)
+                areas[block] = synthesize(block.component(PRESETS[preset]), RESULTS / preset / block.name)
             except (ToolError, ImportError, ValueError) as error:
                 failures.append(f"{block.name}: {error}")
             progress.advance(task)
@@ -51,8 +51,8 @@ def write_json(path: Path, areas: dict[str, Area]) -> None:
     path.write_text(f'{{\n{head} "blocks": {{\n{lines}\n }}\n}}\n')
 
 
-def show(areas: dict[Block, Area], console: Console) -> None:
-    table = Table("block", title=f"ECP5, preset {DEFAULT_PRESET}")
+def show(areas: dict[Block, Area], preset: str, console: Console) -> None:
+    table = Table("block", title=f"ECP5, preset {preset}")
     for title in COLUMNS.values():
         table.add_column(title, justify="right")
     for block, area in areas.items():
@@ -67,20 +67,26 @@ def main(
     names: Annotated[
         list[str] | None, typer.Option("--block", metavar="NAME", help="Only this block (may be repeated); no page.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME", help=f"Instead of {DEFAULT_PRESET}; no page.", show_default=False)
+    ] = None,
     checked: Annotated[bool, typer.Option("--check", help="Fail when a block grew over the baseline.")] = False,
     update: Annotated[bool, typer.Option("--update", help="Make what there is the baseline.")] = False,
 ) -> None:
     """Synthesise every block for ECP5 and write docs/area.md; a block whose Verilog is the same is not done again."""
     console = Console()
+    if preset and (preset not in PRESETS or checked or update):
+        print(f"--preset is one of {', '.join(PRESETS)}, without --check and --update", file=sys.stderr)
+        raise typer.Exit(2)
     try:
         blocks = [find(name) for name in names] if names else list(BLOCKS)
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
-    areas, complaints = measure(blocks, console)
+    areas, complaints = measure(blocks, preset or DEFAULT_PRESET, console)
     named = {each.name: area for each, area in areas.items()}
-    show(areas, console)
-    if not names:
+    show(areas, preset or DEFAULT_PRESET, console)
+    if not names and not preset:
         write_json(RESULTS / "area.json", named)
         if areas:
             PAGE.write_text(page(areas, version(), DEFAULT_PRESET))

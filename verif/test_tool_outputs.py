@@ -135,6 +135,8 @@ BAD = {
     "no frames": (["in.y4m", "-o", "o.hevc", "--frames", "0"], "1 or more"),
     "no output": (["in.y4m"], "output"),
     "unknown option": (["in.y4m", "-o", "o.hevc", "--fast"], "--fast"),
+    "truncated mkv": (["cut.mkv", "-o", "o.hevc"], "cut short after frame"),
+    "truncated mp4": (["cut.mp4", "-o", "o.hevc"], "is cut short"),
     "damaged y4m": (["damaged.y4m", "-o", "o.mp4"], "damaged"),
 }
 
@@ -156,6 +158,16 @@ def bad_inputs(tmp_path, clip, monkeypatch):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
         frame.sample_rate = 8000
         container.mux([*stream.encode(frame), *stream.encode(None)])
+    for name in ("whole.mkv", "whole.mp4"):
+        with av.open(name, "w", options={"movflags": "faststart"} if name.endswith("mp4") else {}) as container:
+            stream = container.add_stream("libx264", rate=25, options={"g": "1"})
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            for _ in range(10):
+                noise = np.random.default_rng(1).integers(0, 256, (HEIGHT * 3 // 2, WIDTH), np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="yuv420p")))
+            container.mux(stream.encode(None))
+        data = Path(name).read_bytes()
+        Path(name.replace("whole", "cut")).write_bytes(data[: len(data) // 2])
     return tmp_path
 
 

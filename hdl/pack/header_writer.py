@@ -40,7 +40,9 @@ class HeaderWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         steps, entry = compile_headers(self.p.ctb_log2_size)
-        words: list[Any] = [{"kind": s.kind, "count": s.count, "value": s.value, "raw": s.raw, "stop": s.stop} for s in steps]
+        words: list[Any] = [
+            {"kind": s.kind, "count": s.count, "value": s.value, "raw": s.raw, "stop": s.stop} for s in steps
+        ]
         m.submodules.microcode = microcode = memory.Memory(shape=_STEP, depth=len(words), init=words)
         read = microcode.read_port()
         pc, step = Signal(range(len(words) + 1)), read.data
