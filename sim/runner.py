@@ -44,12 +44,14 @@ def run_bench(
     params: dict | None = None,
     env: dict[str, str] | None = None,
     timeout: float = 600,
+    all_public: bool = False,
 ) -> list[str]:
     """Verilate `component`, run the cocotb tests of `test_module` on it; AssertionError unless all pass.
 
     name: of this bench and of the top module; an identifier, its own for each set of parameters.
     tests: how many cocotb tests there must be at least; fewer, or none, or no results at all is a failure.
     params: JSON-able, what the tests read with `bench_params`.
+    all_public: build as cocotb's own runner does, every signal visible and with Verilator's own choice of speed.
     Returns the names of the tests that ran. Logs and waves are in build/bench/NAME.
     """
     exported = export(component, name)
@@ -58,11 +60,13 @@ def run_bench(
     libraries = Path(cocotb_tools.config.libs_dir)
     linker = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
     options = ["--exe", "--vpi", "--timescale", "1ns/1ps", "-o", "simulation", "-LDFLAGS", linker]
+    if all_public:
+        options += ["--public-flat-rw", "-Wno-UNOPTFLAT"]
     binary = build.verilate(
         exported,
         flags=[*options, *tracing],
         sources=[Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"],
-        make=build.BENCH_MAKE,
+        make=[] if all_public else build.BENCH_MAKE,
         target="simulation",
     )
     folder = BUILD / "bench" / name
