@@ -1,9 +1,10 @@
 """`make conformance`: the reference codec's streams of whole clips, judged by FFmpeg and libde265 sample by sample."""
 
-import os
-import sys
 import time
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 import heron
 from heron.bench.clips import bench_sources
@@ -28,16 +29,20 @@ def judge(name: str, pictures: list[Planes], qp: int) -> int:
     return failed
 
 
-def main() -> int:
-    """Exit code 1 when a decoder disagrees; over HERON_CLIPS, or the embedded clip."""
-    folder = os.environ.get("HERON_CLIPS")
+def main(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--clips", envvar="HERON_CLIPS", exists=True, file_okay=False, help="Else the embedded clip."),
+    ] = None,
+) -> None:
+    """Every picture of all clips at four QPs: each decoder must give the reference codec's reconstruction."""
     failed = 0
-    for name, source in bench_sources(Path(folder) if folder else None).items():
+    for name, source in bench_sources(folder).items():
         pictures = [frame.planes for frame in source.frames()]
         failed += sum(judge(name, pictures, qp) for qp in QPS)
     print(f"{failed} failed" if failed else f"all equal in {' and '.join(decoders.available())}")
-    return 1 if failed else 0
+    raise typer.Exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

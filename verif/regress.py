@@ -1,12 +1,10 @@
-"""`make regress`: random cases and whole clips through the core, against the reference codec.
+"""`make regress`: random cases and whole clips through the core, against the reference codec."""
 
-SEED and CASES in the environment choose the cases; HERON_CLIPS names a folder of clips.
-"""
-
-import os
-import sys
 import time
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from heron.bench.clips import bench_sources
 from heron.levels import choose_level
@@ -67,18 +65,25 @@ def clips(folder: Path) -> int:
     return failed
 
 
-def main() -> int:
-    """Exit code 1 when anything differed."""
-    seed, cases = os.environ.get("SEED"), os.environ.get("CASES")
-    failed = random_cases(int(seed or 0), int(cases or 200))
-    folder = os.environ.get("HERON_CLIPS")
-    if folder and not seed:
-        failed += clips(Path(folder))
+def main(
+    seed: Annotated[
+        int | None, typer.Option(envvar="SEED", help="Replay from this case on; no clips.", show_default=False)
+    ] = None,
+    cases: Annotated[int, typer.Option(envvar="CASES", min=0, help="How many random cases.")] = 200,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--clips", envvar="HERON_CLIPS", exists=True, file_okay=False, help="Folder of clips."),
+    ] = None,
+) -> None:
+    """Random cases, then whole clips, through the Verilated core: all must equal the reference codec's."""
+    failed = random_cases(seed or 0, cases)
+    if folder and seed is None:
+        failed += clips(folder)
     elif not folder:
         print("HERON_CLIPS is not set: no clips were run")
     print(f"{failed} failed" if failed else "all equal")
-    return 1 if failed else 0
+    raise typer.Exit(1 if failed else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)
