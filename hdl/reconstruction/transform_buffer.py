@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.reconstruction.transform_engine import LANES, lane_index
+from hdl.reconstruction.transform_engine import COEFFICIENT_OF_LANE, LANES, lane_index
 
 SUBBLOCK = data.ArrayLayout(signed(16), 16)
 
@@ -13,6 +13,7 @@ SUBBLOCK = data.ArrayLayout(signed(16), 16)
 # The sixteen elements of a sub-block, eight in a row or column in order, and eight folded ones are in different banks.
 ROW_BITS = (0b0100, 0b1000, 0b0001, 0b0010, 0b0100)
 COLUMN_BITS = (0b0001, 0b0010, 0b0100, 0b1000, 0b0001)
+IN_ORDER = 2  # the order of lanes that is not folded
 
 
 def bank_part(bits: tuple, index: int) -> int:
@@ -37,7 +38,7 @@ class Place(data.Struct):
     vector: 1
     row: 5  # sub-block: of its first row; written vector: its row
     column: 5  # sub-block: of its first column; read vector: its column
-    folded: 1  # vector: elements in the order of `lane_index`, else 8 * step ...
+    folded: 1  # vector: elements in the order of `lane_index`, else 8 * step + COEFFICIENT_OF_LANE
     log2_size: 3
     step: 2
 
@@ -68,7 +69,7 @@ class TransformBuffer(wiring.Component):
         # Slot s is bank s ^ base: where elements are when the base is 0.
         w_slots = Signal(SUBBLOCK)
         with m.If(self.w_place.vector):
-            for mode in range(3):
+            for mode in range(4):
                 with m.If(w_mode == mode):
                     for lane in range(8):
                         m.d.comb += w_slots[slot_of(COLUMN_BITS, mode, lane)].eq(self.w_lanes[lane])
@@ -98,22 +99,22 @@ class TransformBuffer(wiring.Component):
         r_slots = exchange(m, "r", r_banks, base)
         m.d.sync += self.r_block.eq(r_slots)
         with m.Switch(mode):
-            for value in range(3):
+            for value in range(4):
                 with m.Case(value):
                     for lane in range(8):
                         m.d.sync += self.r_lanes[lane].eq(r_slots[slot_of(ROW_BITS, value, lane)])
         return m
 
     def _decode(self, m, name, place, along_bits):
-        """The order of the lanes (0 as they are, 1 folded 16, 2 folded 32) and the bank of slot 0."""
+        """The order of the lanes (see `element`) and the bank of slot 0."""
         mode, base, along = (
             Signal(width, name=f"{name}_{what}") for what, width in (("mode", 2), ("base", 4), ("along", 5))
         )
         across_bits = ROW_BITS if along_bits is COLUMN_BITS else COLUMN_BITS
         start, across = (place.column, place.row) if along_bits is COLUMN_BITS else (place.row, place.column)
         m.d.comb += [
-            mode.eq(Mux(place.folded, place.log2_size - 3, 0)),
-            along.eq(Mux(place.vector, Mux(mode == 0, place.step << 3, place.step), start)),
+            mode.eq(Mux(place.folded, place.log2_size[:2], IN_ORDER)),
+            along.eq(Mux(place.vector, Mux(place.folded, place.step, place.step << 3), start)),
             base.eq(bank_part_of(across_bits, across) ^ bank_part_of(along_bits, along)),
         ]
         return mode, base
@@ -122,22 +123,22 @@ class TransformBuffer(wiring.Component):
         """Does a slot hold an element of the vector, and which one (its index >> 2)."""
         used, along = Signal(name=f"{name}_used"), Signal(3, name=f"{name}_along")
         with m.Switch(Cat(slot[:4], mode)):
-            for order in range(3):
+            for order in range(4):
                 for lane in range(8):
                     with m.Case(slot_of(bits, order, lane) | order << 4):
-                        part = Cat(Const(lane >> 2, 1), step) if order == 0 else folded_index(order, lane) >> 2
-                        m.d.comb += [used.eq(1), along.eq(part)]
+                        part = element(order, lane) >> 2
+                        m.d.comb += [used.eq(1), along.eq(Cat(Const(part, 1), step) if order == IN_ORDER else part)]
         return used, along
 
 
-def folded_index(mode: int, lane: int) -> int:
-    """Index of a lane in step 0 for an order of the lanes."""
-    return lane if mode == 0 else lane_index(lane, 0, 8 << mode)
+def element(mode: int, lane: int) -> int:
+    """Index of a lane in step 0 for an order of the lanes: IN_ORDER, or folded, by the low bits of log2 N."""
+    return COEFFICIENT_OF_LANE[lane] if mode == IN_ORDER else lane_index(lane, 0, {3: 8, 0: 16, 1: 32}[mode])
 
 
 def slot_of(bits: tuple, mode: int, lane: int) -> int:
-    """Slot of a lane: its bank when lane 0 is in bank 0."""
-    return bank_part(bits, folded_index(mode, lane))
+    """Slot of a lane: its bank when element 0 is in bank 0."""
+    return bank_part(bits, element(mode, lane))
 
 
 def exchange(m, name: str, slots, base):
