@@ -10,7 +10,7 @@ from hdl.payloads import CoefficientGroup
 from hdl.reconstruction.group_order import GroupOrder
 from hdl.reconstruction.mode_choice import MODE_COSTS, GroupTag, ModeChoice, Outcome
 from hdl.reconstruction.prediction import BLOCK, SubblockTag
-from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind, Quantizer
+from hdl.reconstruction.quantizer import GroupKind, Quantizer
 from hdl.reconstruction.scaler import Scaler
 from hdl.reconstruction.transform4x4 import RESIDUAL, Transform4x4
 from hdl.reconstruction.transform_buffer import TransformBuffer
