@@ -222,7 +222,8 @@ class ForwardDct(wiring.Component):
                 products = []
                 for name in ("near", "far") if k & 1 else ("two",):
                     coefficient = rom.entry(k, name, late=1)
-                    product = Signal(signed(28), name=f"product_{k}_{name}", reset_less=True)
+                    shape = signed(len(late[name]) + len(coefficient) - 1)
+                    product = Signal(shape, name=f"product_{k}_{name}", reset_less=True)
                     m.d.sync += product.eq(late[name] * coefficient)
                     products.append(product)
                 _, totals[k] = self._running(m, k, products, valids[6], finishing)
