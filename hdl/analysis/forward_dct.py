@@ -182,8 +182,9 @@ class ForwardDct(wiring.Component):
         """Between the passes: element (y, k) is in bank k ^ (quarter of y), so rows go in and columns come out."""
         banks = []
         column = delayed(m, now.vector, 1, "column")
+        # A half is read once it is complete, and not written again before the last of it has been asked for.
         for number in range(4):
-            memory = Memory(shape=signed(16), depth=512, init=[])
+            memory = Memory(shape=signed(16), depth=512, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{number}"] = memory
             write, read = memory.write_port(), memory.read_port()
             quarter = (now.vector[:2] ^ number)[:2]

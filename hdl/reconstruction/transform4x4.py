@@ -66,13 +66,13 @@ def inverse(x, is_dst, half, sums) -> list:
 class Transform4x4(wiring.Component):
     """Two-dimensional 4x4 transform, forward (rows first) or inverse (columns first), of H.265 8.6.4.2.
 
-    `i_block` (raster order) is taken with `i_valid`, at most every `interval` cycles; `o_block` is valid `latency`
-    cycles later and stays for two more. One pair of 4-point transforms does half of each pass a cycle.
+    `i_block` (raster order) is taken with `i_valid`, at most every fourth cycle; `o_block` is valid `latency` cycles
+    later and stays for two more. One pair of 4-point transforms does half of each pass a cycle.
     Arithmetic: residual of 9 bits or coefficients of 16; shifts with rounding of 1 and 8 bits (forward), 7 and 12
     (inverse); clipped to 16 bits.
     """
 
-    latency = interval = 4
+    latency = 4
 
     def __init__(self, *, is_inverse: bool):
         self.is_inverse = is_inverse

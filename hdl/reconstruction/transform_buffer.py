@@ -50,7 +50,8 @@ class TransformBuffer(wiring.Component):
 
     Write: a sub-block (`w_block`, raster order), or eight elements of a row (`w_lanes`), at the clock edge.
     Read: a sub-block, or eight elements of a column; `r_block` and `r_lanes` are valid `latency` cycles after
-    `r_place`. A read in the cycle after a write sees it. Throughput: one of each a cycle.
+    `r_place`. A read in the cycle after a write sees it, one in the same cycle gets anything.
+    Throughput: one of each a cycle.
     """
 
     latency = 2
@@ -84,8 +85,10 @@ class TransformBuffer(wiring.Component):
         r_banks = Signal(SUBBLOCK)
         w_along, w_unused = self._elements(m, "w", COLUMN_BITS, w_mode, w_base, self.w_place.step)
         r_along, _ = self._elements(m, "r", ROW_BITS, r_mode, r_base, self.r_place.step)
+        # No element is written in the cycle in which it is read: a pass and the quantisation read one region and write
+        # the other, and a block is written when nobody reads any more what was there. Other reads are not looked at.
         for number in range(16):
-            memory = Memory(shape=unsigned(16), depth=512, init=[])
+            memory = Memory(shape=unsigned(16), depth=512, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{number}"] = memory
             write, read = memory.write_port(), memory.read_port()
             column = Mux(self.w_place.vector, w_along[number], self.w_place.column[2:])
