@@ -1,7 +1,8 @@
 """What coding the coefficients of a block costs: error and bits, from tables."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth import Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.analysis import cost_tables as tables
@@ -13,6 +14,19 @@ from hdl.intra.adders import sum_tree
 LEVELS_FROM = next(a for a in range(64) if all(k * k > tables.NONZERO[k] + max(tables.POSITION) for k in range(a, 64)))
 
 
+# What stage 4 looks up: by a below 64, else by 64, the leading one's place - 6, and the two bits after it.
+CHOICE = data.StructLayout({"level": 10, "square": 7, "may_be_zero": 1})
+
+
+def choices() -> list:
+    small = [
+        {"level": tables.NONZERO[a], "square": a * a if a < LEVELS_FROM else 0, "may_be_zero": a < LEVELS_FROM}
+        for a in range(64)
+    ]
+    large = [tables.LARGE + tables.OCTAVE * (k + 2) + part for k in range(13) for part in tables.MANTISSA]
+    return small + [{"level": level, "square": 0, "may_be_zero": 0} for level in large]
+
+
 class CoefficientCost(wiring.Component):
     """Sum over a block's coefficients of min(error of zero, cost of a level), and the cost of the last position.
 
@@ -20,7 +34,7 @@ class CoefficientCost(wiring.Component):
     with the last four. `log2_size` (2..5, 2 also means DST) and `qp` come with each. `cost`, Q8 of Qstep squared,
     is valid with `o_valid` for one cycle, `latency` cycles after `i_last`. No backpressure.
     Arithmetic: a = |c| * scale(qp % 6) >> (17 + qp / 6 - log2 N) sixteenths of Qstep; then integer tables. Exact;
-    at most 2^20. Cost on ECP5: 4 DSP.
+    at most 2^20. Cost on ECP5: 4 DSP, 4 EBR.
     """
 
     latency = 7
@@ -37,23 +51,38 @@ class CoefficientCost(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        entering = {"valid": self.i_valid, "last": self.i_last, "log2": self.log2_size}
-        beside = [entering]
+        diagonal = Signal(6)  # x + y of the first of the four
+        m.d.comb += diagonal.eq(self.i_column + (self.i_group << 2))
+        beside = [{"valid": self.i_valid, "last": self.i_last, "log2": self.log2_size, "diagonal": diagonal}]
         for stage in range(1, 7):
             before = beside[-1]
             beside.append({k: delayed(m, v, 1, f"{k}_{stage}", reset_less=k != "valid") for k, v in before.items()})
-        scale, shift, scale_now, octaves = Signal(15, reset_less=True), Signal(5), Signal(15), Signal(4)
-        tables.table(m, self.qp, [tables.QUANT_SCALE[qp % 6] for qp in range(52)], scale_now)
-        tables.table(m, self.qp, [qp // 6 for qp in range(52)], octaves)
-        m.d.sync += [scale.eq(scale_now), shift.eq(17 + octaves - self.log2_size)]
-        shift_later = delayed(m, shift, 1, "shift")
 
-        costs, lasts = [], []
+        # Stage 1: the scale, shifted so that a multiple of four is left to shift by.
+        scales = []
+        for qp in range(64):
+            for log2 in (4, 5, 2, 3):  # by two bits of it
+                shift = 5 + qp // 6 - log2 if qp < 52 else 0
+                scales.append(tables.QUANT_SCALE[qp % 6] << (3 - shift % 4) | shift // 4 << 18)
+        scale = Signal(data.StructLayout({"factor": 18, "fours": 2}))
+        m.d.comb += scale.eq(self._read(m, "scales", 20, scales, Cat(self.log2_size[:2], self.qp)))
+        fours = delayed(m, scale.fours, 1, "fours")
+        positions = Signal(data.ArrayLayout(7, 4))
+        words = [sum(p << 7 * k for k, p in enumerate((tables.POSITION + (0,) * 4)[d : d + 4])) for d in range(63)]
+        m.d.comb += positions.eq(self._read(m, "positions", 28, words, beside[3]["diagonal"]))
+
+        costs, are_levels = [], Signal(4, reset_less=True)
         for lane in range(4):
-            costs.append(self._lane(m, lane, scale, shift_later, lasts))
+            if lane % 2 == 0:
+                memory = Memory(shape=CHOICE, depth=128, init=choices(), attrs={"ram_style": "block"})
+                m.submodules[f"choices_{lane}"] = memory
+            costs.append(self._lane(m, lane, scale.factor, fours, memory, positions[lane], are_levels))
         total, last_of_four = Signal(13, reset_less=True), Signal(7, reset_less=True)
-        pairs = [Mux(lasts[k] > lasts[k + 1], lasts[k], lasts[k + 1]) for k in (0, 2)]
-        m.d.sync += [total.eq(sum_tree(costs)), last_of_four.eq(Mux(pairs[0] > pairs[1], *pairs))]
+        ordinal = Mux(are_levels[3], 4, Mux(are_levels[2], 3, Mux(are_levels[1], 2, 1)))
+        m.d.sync += [
+            total.eq(sum_tree(costs)),
+            last_of_four.eq(Mux(are_levels.any(), beside[5]["diagonal"] + ordinal, 0)),
+        ]
 
         # The sum and the largest x + y of a level, plus 1 (0: there is none).
         running, furthest = Signal(20), Signal(7)
@@ -80,46 +109,34 @@ class CoefficientCost(wiring.Component):
         m.d.comb += self.cost.eq(ending + Mux(position == 0, 0, block + offset))
         return m
 
-    def _lane(self, m, lane, scale, shift, lasts):
-        coefficient = self.i_coefficients[lane]
-        magnitude, product = Signal(16, reset_less=True), Signal(31, reset_less=True)
-        a = Signal(19, reset_less=True)
-        m.d.sync += [
-            magnitude.eq(Mux(coefficient < 0, -coefficient, coefficient)),
-            product.eq(magnitude * scale),
-            a.eq((product >> 12) >> (shift - 12)[:4]),
-        ]
-        place = Signal(6, name=f"place_{lane}")
-        position_now, position = Signal(7, name=f"position_{lane}"), Signal(7, name=f"position_now_{lane}")
-        m.d.comb += place.eq(self.i_column + (self.i_group << 2) + lane)
-        place = delayed(m, place, 3, f"place_{lane}")
-        tables.table(m, place, tables.POSITION, position_now)
+    def _read(self, m, name: str, width: int, words: list, address):
+        """A table in block RAM: its word, a cycle later."""
+        memory = Memory(shape=unsigned(width), depth=len(words), init=words, attrs={"ram_style": "block"})
+        m.submodules[name] = memory
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(address)
+        return read.data
 
-        # Stage 4: tables. Stage 5: with the position; zero or not.
-        small, small_now = Signal(9, reset_less=True), Signal(9)
-        square, square_now = Signal(7, reset_less=True), Signal(7)
-        leading, leading_now = Signal(6, reset_less=True), Signal(6)  # two bits after the leading one, its place - 6
-        is_large, may_be_zero = Signal(reset_less=True), Signal(reset_less=True)
-        tables.table(m, a[:6], tables.NONZERO, small_now)
-        tables.table(m, a[:4], [k * k for k in range(LEVELS_FROM)], square_now)
+    def _lane(self, m, lane, factor, fours, memory, position, are_levels):
+        coefficient = self.i_coefficients[lane]
+        magnitude, product = Signal(16, reset_less=True), Signal(34, reset_less=True)
+        a = Signal(19, reset_less=True)
+        sign = coefficient[-1]
+        m.d.sync += [
+            magnitude.eq((coefficient ^ sign.replicate(16)).as_unsigned() + sign),
+            product.eq(magnitude * factor),
+            a.eq((product >> 15) >> (fours << 2)),
+        ]
+
+        # Stage 4: what zero and a level cost, from a table. Stage 5: with the position; zero or not.
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(a[:6])
         for e in range(6, 19):
             with m.If(a[e]):
-                m.d.comb += leading_now.eq(Cat(a[e - 2 : e], Const(e - 6, 4)))
-        m.d.sync += [
-            small.eq(small_now),
-            square.eq(square_now),
-            leading.eq(leading_now),
-            is_large.eq(a[6:] != 0),
-            may_be_zero.eq(a < LEVELS_FROM),
-            position.eq(position_now),
-        ]
-        place = delayed(m, place, 1, f"place_late_{lane}")
-        level, large = Signal(10, name=f"level_{lane}"), Signal(10, name=f"large_{lane}")
-        octaves = [tables.LARGE + tables.OCTAVE * (k + 2) for k in range(13)]
-        tables.table(m, leading, [octave + part for octave in octaves for part in tables.MANTISSA], large)
-        m.d.comb += level.eq(Mux(is_large, large, small) + position)
-        cost, last = Signal(11, reset_less=True), Signal(7, reset_less=True)
-        zero = may_be_zero & (square <= level)
-        m.d.sync += [cost.eq(Mux(zero, square, level)), last.eq(Mux(zero, 0, place + 1))]
-        lasts.append(last)
+                m.d.comb += read.addr.eq(Cat(a[e - 2 : e], Const(e - 6, 4), 1))
+        choice, level = read.data, Signal(10, name=f"level_{lane}")
+        m.d.comb += level.eq(choice.level + position)
+        cost = Signal(11, name=f"cost_{lane}", reset_less=True)
+        zero = choice.may_be_zero & (choice.square <= level)
+        m.d.sync += [cost.eq(Mux(zero, choice.square, level)), are_levels[lane].eq(~zero)]
         return cost

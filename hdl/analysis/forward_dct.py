@@ -35,16 +35,30 @@ def last_step(block):
     return ((1 << block.log2_size) >> 2) - 1
 
 
+def kind_of(value: int) -> int:
+    """64, 83 or 36 with a sign, for `_multiples_of_4`."""
+    return (abs(value) == 36) | (abs(value) == 83) << 1 | (value < 0) << 2
+
+
 class CoefficientRom:
-    """Matrix entries by size and step, in block RAM: read at `steps[late]`, there a cycle later."""
+    """Matrix entries by size and step, in block RAM: read at `steps[late]`, there a cycle later.
+
+    They are 64 / N times the matrix, so that all sizes are shifted alike.
+    """
 
     def __init__(self, *steps):
         self.steps, self.entries = steps, ([], [])
 
-    def entry(self, k: int, operand: str, late: int) -> Signal:
-        """Signal that will hold the entry of row k for an operand."""
-        signal = Signal(signed(8), name=f"coefficient_{k}_{operand}_{late}")
-        self.entries[late].append((signal, k, operand))
+    def entry(self, k: int, operand: str, late: int, encode=None, shape=None) -> Signal:
+        """Signal that will hold the entry of row k for an operand, or what `encode` makes of the matrix's own."""
+        values = []
+        for address in range(32):
+            size, step = {0: 16, 1: 32, 3: 8}.get(address >> 3, 0), address & 7  # by log2 N, two bits of it
+            value = self.value(k, operand, size, step)
+            values.append(encode(value) if encode else value * 64 // max(size, 1))
+        shape = shape or signed(max(map(abs, values)).bit_length() + 1)
+        signal = Signal(shape, name=f"coefficient_{k}_{operand}_{late}")
+        self.entries[late].append((signal, values))
         return signal
 
     @staticmethod
@@ -57,17 +71,16 @@ class CoefficientRom:
 
     def elaborate(self, m) -> None:
         for late, (step, entries) in enumerate(zip(self.steps, self.entries)):
-            words = []
-            for address in range(32):
-                size, number = {0: 16, 1: 32, 3: 8}.get(address >> 3, 0), address & 7  # by log2 N, two bits of it
-                parts = [self.value(k, operand, size, number) for _, k, operand in entries]
-                words.append(sum((part & 255) << 8 * i for i, part in enumerate(parts)))
-            shape = data.ArrayLayout(signed(8), len(entries))
-            memory = Memory(shape=unsigned(8 * len(entries)), depth=32, init=words, attrs={"ram_style": "block"})
+            words, low = [0] * 32, 0
+            for signal, values in entries:
+                for address, value in enumerate(values):
+                    words[address] |= (value & (1 << len(signal)) - 1) << low
+                low += len(signal)
+            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"})
             m.submodules[f"coefficients_{late}"] = memory
             read = memory.read_port()
             m.d.comb += read.addr.eq(Cat(step.step, step.block.log2_size[:2]))
-            m.d.comb += [signal.eq(data.View(shape, read.data)[i]) for i, (signal, _, _) in enumerate(entries)]
+            m.d.comb += Cat(signal for signal, _ in entries).eq(read.data)
 
 
 class ForwardDct(wiring.Component):
@@ -169,8 +182,9 @@ class ForwardDct(wiring.Component):
         """Between the passes: element (y, k) is in bank k ^ (quarter of y), so rows go in and columns come out."""
         banks = []
         column = delayed(m, now.vector, 1, "column")
+        # A half is read once it is complete, and not written again before the last of it has been asked for.
         for number in range(4):
-            memory = Memory(shape=signed(16), depth=512, init=[])
+            memory = Memory(shape=signed(16), depth=512, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{number}"] = memory
             write, read = memory.write_port(), memory.read_port()
             quarter = (now.vector[:2] ^ number)[:2]
@@ -209,17 +223,23 @@ class ForwardDct(wiring.Component):
                 products = []
                 for name in ("near", "far") if k & 1 else ("two",):
                     coefficient = rom.entry(k, name, late=1)
-                    product = Signal(signed(26), name=f"product_{k}_{name}", reset_less=True)
+                    shape = signed(len(late[name]) + len(coefficient) - 1)
+                    product = Signal(shape, name=f"product_{k}_{name}", reset_less=True)
                     m.d.sync += product.eq(late[name] * coefficient)
                     products.append(product)
                 _, totals[k] = self._running(m, k, products, valids[6], finishing)
         rom.elaborate(m)
         return totals
 
-    def _running(self, m, k, products, enable, finishing):
-        """Running sum of row k: the register, and what it becomes. It starts at 0 again after a vector."""
+    def _running(self, m, k, products, enable, finishing, negated=None):
+        """Running sum of row k: the register, and what it becomes. It starts at 0 again after a vector.
+
+        A `negated` product has its bits inverted; the 1 that this lacks comes in as a carry.
+        """
         running, total = Signal(signed(28), name=f"running_{k}"), Signal(signed(28), name=f"total_{k}")
-        m.d.comb += total.eq(sum_tree([running, *products]))
+        m.d.comb += total.eq(sum_tree([*products, running]))
+        if negated is not None:
+            m.d.comb += total.eq((Cat(1, running) + Cat(negated, *products))[1:])
         with m.If(finishing):
             m.d.sync += running.eq(0)
         with m.Elif(enable):
@@ -241,46 +261,50 @@ class ForwardDct(wiring.Component):
             early = rom.entry(k, "pair", late=0)
             late = rom.entry(k + 16, "pair", late=1)
             coefficient = Mux(steps[4].step[0], early, late)
-            product = Signal(signed(27), name=f"product_{k}_pair", reset_less=True)
+            product = Signal(signed(28), name=f"product_{k}_pair", reset_less=True)
             high = (pair_difference >> 1) * coefficient
             m.d.sync += product.eq((high << 1) + Mux(pair_difference[0], coefficient, 0))
             products.append(product)
 
-        # Rows 8, then 24: 64, 83 or 36 times the sum, from adders. Rows 0 and 16: 64 times.
-        by_64, by_3 = Signal(signed(25)), Signal(signed(21))
-        m.d.comb += [by_64.eq(pair_sum << 6), by_3.eq(pair_sum + (pair_sum << 1))]
-        scaled = Signal(signed(26))
-        early = rom.entry(8, "pair", late=0)
-        late = rom.entry(24, "pair", late=1)
-        coefficient = Mux(steps[4].step[0], early, late)
-        magnitude = Signal(7)
-        m.d.comb += magnitude.eq(Mux(coefficient < 0, -coefficient, coefficient))
-        with m.Switch(magnitude):
-            with m.Case(83):
-                m.d.comb += scaled.eq((by_64 + (pair_sum << 4)) + by_3)
-            with m.Case(36):
-                m.d.comb += scaled.eq((pair_sum << 5) + (pair_sum << 2))
-            with m.Default():
-                m.d.comb += scaled.eq(by_64)
-        eight, zero, sixteen = (Signal(signed(27), name=f"product_{k}_pair", reset_less=True) for k in (8, 0, 16))
+        # Rows 8, then 24: 64, 83 or 36 times the sum, from adders. Rows 0 and 16: 64 times. All 64 / N times.
+        scaled = Signal(signed(21))
+        with m.Switch(steps[4].block.log2_size):
+            for log2 in (3, 4, 5):
+                with m.Case(log2):
+                    m.d.comb += scaled.eq(pair_sum << 5 - log2)
+        kind = data.StructLayout({"is_36": 1, "is_83": 1, "negated": 1})
+        code = [rom.entry(8 + 16 * late, "pair", late, kind_of, 3) for late in (0, 1)]
+        coefficient = data.View(kind, Mux(steps[4].step[0], code[0], code[1]))
+        by_19 = (scaled << 4) + (scaled + (scaled << 1))
+        few = Mux(coefficient.is_36, scaled << 2, Mux(coefficient.is_83, by_19, 0))
+        multiple = Signal(signed(27))
+        m.d.comb += multiple.eq(Mux(coefficient.is_36, scaled << 5, scaled << 6) + few)
+        by_64 = Signal(signed(28))
+        m.d.comb += by_64.eq(scaled << 7)
+        sixteen_negated = rom.entry(16, "pair", 0, lambda value: value < 0, 1)
+        eight, zero, sixteen = (Signal(signed(28), name=f"product_{k}_pair", reset_less=True) for k in (8, 0, 16))
         m.d.sync += [
-            eight.eq(Mux(coefficient < 0, -scaled, scaled)),
+            eight.eq((multiple << 1) ^ coefficient.negated.replicate(28)),
             zero.eq(by_64),
-            sixteen.eq(Mux(rom.entry(16, "pair", late=0) < 0, -by_64, by_64)),
+            sixteen.eq(by_64 ^ sixteen_negated.replicate(28)),
         ]
+        eight_negated = delayed(m, coefficient.negated, 1, "eight_negated")
+        sixteen_negated = delayed(m, sixteen_negated, 1, "sixteen_negated")
         totals = {}
-        for k, product in ((0, zero), (4, products[0]), (8, eight), (12, products[1]), (16, sixteen)):
-            totals[k], _ = self._running(m, k, [product], valids[5] & steps[5].step[0], finishing)
-        for k, product in ((20, products[0]), (24, eight), (28, products[1])):
-            _, totals[k] = self._running(m, k, [product], valids[6] & steps[6].step[0], finishing)
+        early = ((0, zero, None), (4, products[0], None), (8, eight, eight_negated), (12, products[1], None))
+        for k, product, negated in (*early, (16, sixteen, sixteen_negated)):
+            totals[k], _ = self._running(m, k, [product], valids[5] & steps[5].step[0], finishing, negated)
+        for k, product, negated in ((20, products[0], None), (24, eight, eight_negated), (28, products[1], None)):
+            _, totals[k] = self._running(m, k, [product], valids[6] & steps[6].step[0], finishing, negated)
         return totals
 
     def _leave(self, m, totals, ending, finishing):
         """Held sums leave four a cycle, while the next vector accumulates."""
-        held = {k: Signal(signed(28), name=f"held_{k}", reset_less=True) for k in totals}
+        # The shifts are 5 and 12: no carry comes from the lowest four bits.
+        held = {k: Signal(signed(24), name=f"held_{k}", reset_less=True) for k in totals}
         sending, group, step = Signal(), Signal(3), Signal(DctStep, name="held_step", reset_less=True)
         with m.If(finishing):
-            m.d.sync += [held[k].eq(total) for k, total in totals.items()]
+            m.d.sync += [held[k].eq(total[4:]) for k, total in totals.items()]
             m.d.sync += [step.eq(ending), sending.eq(1), group.eq(0)]
         with m.Elif(sending):
             m.d.sync += group.eq(group + 1)
@@ -291,22 +315,11 @@ class ForwardDct(wiring.Component):
         shifting = delayed(m, step, 1, "shifting")
         leaving = delayed(m, shifting, 1, "leaving")
         o_group = delayed(m, group, 2, "group")
-        # One rounding adder for all six shifts.
-        shifts = {second | (log2 & 3) << 1: log2 + (-1, 6)[second] for log2 in (3, 4, 5) for second in range(2)}
-        half = Signal(11)
-        with m.Switch(Cat(shifting.second, shifting.block.log2_size[:2])):
-            for key, shift in shifts.items():
-                with m.Case(key):
-                    m.d.comb += half.eq(1 << (shift - 1))
         for lane in range(4):
-            picked = Signal(signed(28), name=f"picked_{lane}", reset_less=True)
+            picked, rounded = (Signal(signed(24), name=f"{of}_{lane}", reset_less=True) for of in ("picked", "rounded"))
             m.d.sync += picked.eq(Array(held[4 * g + lane] for g in range(8))[group])
-            rounded = Signal(signed(28), name=f"rounded_{lane}")
-            m.d.comb += rounded.eq(picked + half)
-            with m.Switch(Cat(shifting.second, shifting.block.log2_size[:2])):
-                for key, shift in shifts.items():
-                    with m.Case(key):
-                        m.d.sync += self.o_coefficients[lane].eq(rounded >> shift)
+            m.d.comb += rounded.eq(picked + Mux(shifting.second, 1 << 7, 1))
+            m.d.sync += self.o_coefficients[lane].eq(Mux(shifting.second, rounded[8:], rounded[1:17]))
         m.d.comb += [
             self.o_valid.eq(valid & leaving.second),
             self.o_block.eq(leaving.block),

@@ -7,33 +7,12 @@ from amaranth.lib.wiring import In, Out
 from hdl.analysis.coefficient_cost import CoefficientCost
 from hdl.analysis.ctu import delayed
 from hdl.analysis.subblock_search import RESIDUAL
-from hdl.common.arithmetic import round_shift
+from hdl.reconstruction.transform4x4 import SUM, forward
 
 
 class Rd4Request(data.Struct):
     residual: RESIDUAL
     qp: 6
-
-
-def dst(x) -> list:
-    """The matrix of transMatrix DST-VII (H.265 8.6.4.2) times four samples, with few adders."""
-    low, mid, step = x[0] + x[3], x[1] + x[3], x[0] - x[1]
-    third = (x[2] << 6) + ((x[2] << 3) + (x[2] << 1))
-    flat = x[0] + x[1] - x[3]
-
-    def by_29(value):
-        return (value << 5) - (value + (value << 1))
-
-    def by_55(value):
-        return (value << 6) - (value + (value << 3))
-
-    low_55 = by_55(low)
-    return [
-        by_29(low) + by_55(mid) + third,
-        (flat << 6) + ((flat << 3) + (flat << 1)),
-        by_29(step) + low_55 - third,
-        by_55(step) - by_29(mid) + third,
-    ]
 
 
 class Rd4(wiring.Component):
@@ -72,17 +51,17 @@ class Rd4(wiring.Component):
         middle = [[Signal(signed(16), name=f"middle_{r}_{c}", reset_less=True) for c in range(4)] for r in range(4)]
         columns, vector = phase[2], phase[:2]
         entering = [Signal(signed(16), name=f"entering_{k}") for k in range(4)]
-        sums = [Signal(signed(26), name=f"sum_{k}") for k in range(4)]
+        sums, half = [Signal(SUM, name=f"sum_{k}") for k in range(4)], Signal(8)
         coefficients = [Signal(signed(16), name=f"coefficient_{k}", reset_less=True) for k in range(4)]
         with m.Switch(phase):
             for v in range(4):
                 with m.Case(v):
                     m.d.comb += [entering[k].eq(request.residual[4 * v + k]) for k in range(4)]
-                    m.d.sync += [middle[v][k].eq(round_shift(sums[k], 1)) for k in range(4)]
+                    m.d.sync += [middle[v][k].eq(sums[k] >> 1) for k in range(4)]
                 with m.Case(4 + v):
                     m.d.comb += [entering[k].eq(middle[k][v]) for k in range(4)]
-        m.d.comb += [total.eq(value) for total, value in zip(sums, dst(entering))]
-        m.d.sync += [coefficients[k].eq(round_shift(sums[k], 8)) for k in range(4)]
+        m.d.comb += [half.eq(Mux(columns, 1 << 7, 1)), *forward(entering, 1, half, sums)]
+        m.d.sync += [coefficients[k].eq(sums[k] >> 8) for k in range(4)]
 
         qp = Signal(6, reset_less=True)
         with m.If(phase == 3):

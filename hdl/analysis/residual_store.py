@@ -24,7 +24,8 @@ class ResidualStore(wiring.Component):
 
     Write: sub-block (`w_x`, `w_y`, in units of 4) of a block of `w_log2_size`, with `w_valid`.
     Read: samples `step` (see quarter_position) of the quarters of row `r_y`; `r_samples` is valid
-    `latency` cycles later. Throughput: one of each a cycle. Cost on ECP5: 16 EBR.
+    `latency` cycles later. Throughput: one of each a cycle; a buffer is not written while it is read.
+    Cost on ECP5: 16 EBR.
     """
 
     latency = 2
@@ -46,7 +47,7 @@ class ResidualStore(wiring.Component):
         row = Signal(2, reset_less=True)
         m.d.sync += row.eq(self.r_y[:2])
         for quarter in range(4):
-            memory = Memory(shape=unsigned(144), depth=16 * BUFFERS, init=[])
+            memory = Memory(shape=unsigned(144), depth=16 * BUFFERS, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"quarter_{quarter}"] = memory
             write, read = memory.write_port(), memory.read_port()
             mine = Signal(name=f"mine_{quarter}")

@@ -28,6 +28,7 @@ class Prediction(wiring.Component):
     mode. Its sub-blocks come in raster order, one a cycle, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
+    `ready` comes with it, but two cycles later after a 4x4 block: those are at least four cycles apart.
     Cycles from `start` to the first `o_valid`: 6 at N = 4; 5 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
     projection 1 at N <= 8, else N/8 + 1.
     """
@@ -101,13 +102,15 @@ class Prediction(wiring.Component):
             predictor.command.y.eq(y),
         ]
 
+        resting = Signal()
+        m.d.sync += resting.eq(self.finishing & (place.log2_size == 2))
         with m.If(self.finishing):
-            m.d.comb += self.ready.eq(1)
+            m.d.comb += self.ready.eq(place.log2_size != 2)
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.ready.eq(1)
+                m.d.comb += self.ready.eq(~resting)
                 with m.If(self.start):
                     m.next = "GATHER"
             with m.State("GATHER"):

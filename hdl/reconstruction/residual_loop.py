@@ -10,9 +10,9 @@ from hdl.payloads import CoefficientGroup
 from hdl.reconstruction.group_order import GroupOrder
 from hdl.reconstruction.mode_choice import MODE_COSTS, GroupTag, ModeChoice, Outcome
 from hdl.reconstruction.prediction import BLOCK, SubblockTag
-from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind, Quantizer
+from hdl.reconstruction.quantizer import GroupKind, Quantizer
 from hdl.reconstruction.scaler import Scaler
-from hdl.reconstruction.transform4x4 import Transform4x4
+from hdl.reconstruction.transform4x4 import RESIDUAL, Transform4x4
 from hdl.reconstruction.transform_buffer import TransformBuffer
 from hdl.reconstruction.transform_unit import FORWARD_REGION, INVERSE_REGION, TransformUnit
 
@@ -31,14 +31,14 @@ class ResidualLoop(wiring.Component):
     """Two ways from prediction to reconstruction through one quantiser.
 
     4x4 blocks go straight through, `small_latency` cycles from `p_valid` to `r_valid`; any number may follow each
-    other, two cycles apart. Larger blocks are collected in TransformUnit: `start`, in the cycle in which the last
+    other, four cycles apart. Larger blocks are collected in TransformUnit: `start`, in the cycle in which the last
     sub-block of all `blocks` (bit 0..2 for Y, Cb, Cr, bit 3 for a second candidate of Y) enters the predictor (4 cycles
     before its `p_valid`), runs transform, quantisation and back for them together; `done` comes with the last
     `r_valid`. 4x4 blocks whose `p_valid` comes until then at most a few cycles after `start`, or after `chosen`, go
     through meanwhile; `small_busy` says that some are under way and holds back the quantisation of the larger ones.
 
     Luma blocks with more than one of `kinds[0].candidates` come once for each, tagged with its number, one right after
-    the other. Then `chosen` says that ModeChoice has decided for `outcome`; of 4x4 blocks that comes with `r_valid`.
+    the other. Then `chosen` says that ModeChoice has decided for `outcome`; of 4x4 blocks that comes before `r_valid`.
     Larger luma blocks start alone. At 8x8 their way back follows; else their chroma starts after `chosen`, and all
     go back together.
 
@@ -86,7 +86,7 @@ class ResidualLoop(wiring.Component):
         self.kind_array = Array(self.kinds[c] for c in range(3))
 
         # Residual; the prediction waits in a memory.
-        residual = Signal(SUBBLOCK)
+        residual = Signal(RESIDUAL)
         m.d.comb += [residual[i].eq(self.p_source[i] - self.p_samples[i]) for i in range(16)]
         p_small = self._is_small(self.p_tag.c_idx)
         m.d.comb += [
@@ -155,7 +155,7 @@ class ResidualLoop(wiring.Component):
             m.d.comb += transform.w_block[i].eq(Mux(s_valid, scaler.o_block[i], transposed))
 
         # Reconstruction.
-        small_valid, small_tag = delay(m, "small_back", 1, s_valid & s_tag.small, s_tag.place)
+        small_valid, small_tag = delay(m, "small_back", Transform4x4.latency - 1, s_valid & s_tag.small, s_tag.place)
         large_valid, large_tag = delay(m, "large_back", 1, reconstructing, read_tag.place)
         early_valid, early_tag, early_small = Signal(), Signal(SubblockTag), Signal()
         m.d.comb += [
@@ -178,8 +178,12 @@ class ResidualLoop(wiring.Component):
                 back.eq(Mux(self.r_small, inverse4x4.o_block[i], Mux(uncoded, 0, transform.r_block[i]))),
                 total[i].eq(clip(predicted_read.data[8 * i :][:8] + back, 0, 255)),
             ]
-        # The cost of a 4x4 block is known just when it is reconstructed.
-        m.d.comb += self.r_block.eq(Mux(candidate & ~choice.better, best.as_value(), total.as_value()))
+        # The cost of a 4x4 block is known before it is reconstructed.
+        better = choice.better
+        for k in range(Scaler.latency + Transform4x4.latency - ModeChoice.latency):
+            before, better = better, Signal(name=f"better_{k}")
+            m.d.sync += better.eq(before)
+        m.d.comb += self.r_block.eq(Mux(candidate & ~better, best.as_value(), total.as_value()))
         with m.If(back_valid & candidate):
             m.d.sync += best.eq(self.r_block)
         return m

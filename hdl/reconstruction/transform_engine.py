@@ -1,14 +1,16 @@
 """One-dimensional DCT of 8, 16 or 32 points, forward and inverse, eight samples a cycle."""
 
-from amaranth import Cat, Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.common.arithmetic import clip
 from hdl.intra.adders import sum_tree
 from hdl.reconstruction.matrices import dct
 
 LANES = data.ArrayLayout(signed(16), 8)
+COEFFICIENT_OF_LANE = (1, 3, 5, 7, 2, 0, 6, 4)
+"""Coefficients 8q .. 8q+7 by lane, in and out: each butterfly of the other direction lets one of its terms pass."""
 
 
 class Destination(data.Struct):
@@ -37,16 +39,67 @@ def lane_index(lane: int, step: int, size: int) -> int:
     return (lane >> 1) * quarter + (quarter - 1 - step if lane & 1 else step)
 
 
+class CoefficientRom:
+    """What the multipliers need by size, direction and step, in block RAM: asked for with `step`, there a cycle later.
+
+    Forward that is 64 / N times the matrix, so that all sizes are shifted alike.
+    """
+
+    def __init__(self, step: Step):
+        self.address = Cat(step.index, step.inverse, step.log2_size[:2])
+        self.entries = {}
+
+    def entry(self, group: str, row, lane: int) -> tuple:
+        """Signal that will hold the entry of output `row` and operand `lane`; its largest magnitude by direction."""
+        values, largest = [0] * 32, [1, 1]
+        for log2 in (3, 4, 5):
+            for inverse in (0, 1):
+                for step in range(1 << (log2 - 3)):
+                    value = self.value(group, row, lane, 1 << log2, step, bool(inverse))
+                    values[step | inverse << 2 | (log2 & 3) << 3] = value
+                    largest[inverse] = max(largest[inverse], abs(value))
+        if (key := tuple(values)) not in self.entries:
+            shape = signed(max(largest).bit_length() + 1)
+            self.entries[key] = Signal(shape, name=f"{group}_{row[0]}_{row[1]}_coefficient_{lane}")
+        return self.entries[key], largest
+
+    @staticmethod
+    def value(group: str, row, lane: int, size: int, step: int, inverse: bool) -> int:
+        q, i = row
+        if q >= size // 8:
+            return 0
+        (out_q, out_i), (in_q, in_i) = ((step, lane), (q, i)) if inverse else ((q, i), (step, lane))
+        spacing, first = {"odd": (2, 1), "two": (4, 2), "four": (8, 4), "zero": (8, 0)}[group]
+        value = dct(8 * out_q + spacing * out_i + first, lane_index(in_i, in_q, size), size)
+        if inverse:
+            return value
+        # Forward, the first of group two enters and leaves its butterflies negated.
+        return value * (64 // size) * (-1 if group == "two" and (lane == 0) != (i == 0) else 1)
+
+    def elaborate(self, m) -> None:
+        words = [0] * 32
+        low = 0
+        for values, signal in self.entries.items():
+            for address, value in enumerate(values):
+                words[address] |= (value & (1 << len(signal)) - 1) << low
+            low += len(signal)
+        m.submodules.coefficients = memory = Memory(
+            shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"}
+        )
+        read = memory.read_port()
+        m.d.comb += [read.addr.eq(self.address), Cat(self.entries.values()).eq(read.data)]
+
+
 class TransformEngine(wiring.Component):
     """Partial butterflies of the matrices of H.265 8.6.4.2 with accumulation over the N/8 steps of a vector.
 
-    Forward: samples come folded (`lane_index`), coefficients leave in order (8q .. 8q+7).
-    Inverse: coefficients come in order, samples leave folded.
+    Forward: samples come folded (`lane_index`), coefficients 8q .. 8q+7 leave by COEFFICIENT_OF_LANE.
+    Inverse: coefficients come by COEFFICIENT_OF_LANE, samples leave folded.
     The steps of a vector come in order, vectors may follow each other without a gap; steps with `i_valid` low are
     allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
     cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
-    Arithmetic: 16 bit in and out, exact 28 bit sums; rounding shifts of log2 N - 1 and log2 N + 6 (forward, 8 bit
-    video), 7 and 12 (inverse); clipped to 16 bits.
+    Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
+    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 24 EBR.
     """
 
     latency = 5
@@ -67,33 +120,20 @@ class TransformEngine(wiring.Component):
             steps.append(Signal(Step, name=f"step_{stage}", reset_less=True))
             m.d.sync += [delayed.eq(valid), steps[stage].eq(steps[stage - 1])]
             valid = delayed
-        last = Signal()
-        m.d.comb += last.eq(steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1)
+        finishing = Signal()
+        m.d.comb += finishing.eq(valid & (steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1))
 
-        # Rounding starts the sums: all of the forward transform; the one that is in every sample of the inverse.
-        half = Signal(12)
-        with m.Switch(Cat(steps[2].second, steps[2].inverse, steps[2].log2_size[:2])):
-            for pattern, shift in self._shifts():
-                with m.Case(pattern):
-                    m.d.comb += half.eq(1 << (shift - 1))
-        odd, two, four, zero = self._operands(m)
-        totals = []
-        for name, operands, rows in (
-            ("odd", odd, [(q, i) for q in range(4) for i in range(4)]),
-            ("two", two, [(q, i) for q in range(4) for i in range(2)]),
-            ("four", four, [(q, 0) for q in range(4)]),
-            ("zero", zero, [(q, 0) for q in range(4)]),
-        ):
-            start = Mux(steps[2].inverse & (name != "zero"), 0, half)
-            totals.append({row: self._total(m, name, operands, row, steps[2].index == 0, start) for row in rows})
+        rom, totals = CoefficientRom(self.i_step), []
+        for name, operands, rows in zip(("odd", "two", "four", "zero"), self._operands(m), (4, 2, 1, 1)):
+            rows = [(q, i) for q in range(4) for i in range(rows)]
+            totals.append({row: self._total(m, name, operands, row, rom, valid, finishing) for row in rows})
+        rom.elaborate(m)
 
         # Held sums leave while the next vector accumulates.
         held = [{row: Signal(signed(28), name=f"held_{n}_{row[0]}_{row[1]}", reset_less=True) for row in group}
                 for n, group in enumerate(totals)]  # fmt: skip
         sending, out_index = Signal(), Signal(2)
         held_step = Signal(Step, reset_less=True)
-        finishing = Signal()
-        m.d.comb += finishing.eq(valid & last)
         with m.If(finishing):
             m.d.sync += [held_step.eq(steps[2]), sending.eq(1), out_index.eq(0)]
             m.d.sync += [held[n][row].eq(total) for n, group in enumerate(totals) for row, total in group.items()]
@@ -105,56 +145,47 @@ class TransformEngine(wiring.Component):
         return m
 
     def _operands(self, m):
-        """Stage 1: butterflies of the forward transform, or the coefficients as they are."""
-        x = self.i_lanes
-        sums = [x[i] + x[7 - i] for i in range(4)]
-        differences = [x[i] - x[7 - i] for i in range(4)]
-        half_sums = [sums[i] + sums[3 - i] for i in range(2)]
-        half_differences = [sums[i] - sums[3 - i] for i in range(2)]
-        forward = (differences, half_differences, [half_sums[0] - half_sums[1]], [half_sums[0] + half_sums[1]])
-        inverse = ([x[1], x[3], x[5], x[7]], [x[2], x[6]], [x[4]], [x[0]])
+        """Stage 1: butterflies of the forward transform, whose second terms are nothing in the inverse."""
+        x, is_forward = self.i_lanes, ~self.i_step.inverse
+
+        def also(value):
+            return Mux(is_forward, value, 0)
+
+        sums = [x[7 - i] + also(x[i]) for i in range(4)]
+        ends, mids = sums[0] + also(sums[3]), sums[2] + also(sums[1])
+        groups = {
+            "odd": (17, [x[i] - also(x[7 - i]) for i in range(4)]),
+            "two": (18, [sums[3] - also(sums[0]), sums[1] - also(sums[2])]),
+            "four": (19, [ends - also(mids)]),
+            "zero": (19, [mids + also(ends)]),
+        }
         out = []
-        for name, width, ahead, back in zip(("odd", "two", "four", "zero"), (17, 18, 19, 19), forward, inverse):
-            group = [Signal(signed(width), name=f"{name}_operand_{i}", reset_less=True) for i in range(len(ahead))]
-            m.d.sync += [group[i].eq(Mux(self.i_step.inverse, back[i], ahead[i])) for i in range(len(ahead))]
+        for name, (width, values) in groups.items():
+            group = [Signal(signed(width), name=f"{name}_operand_{i}", reset_less=True) for i in range(len(values))]
+            m.d.sync += [operand.eq(value) for operand, value in zip(group, values)]
             out.append(group)
         return out
 
-    def _coefficient(self, name: str, row, lane: int, size: int, step: int, inverse: bool) -> int:
-        """Matrix entry that the multiplier of output `row` and operand `lane` needs; 0 where it is not used."""
-        q, i = row
-        if q >= size // 8:
-            return 0
-        (out_q, out_i), (in_q, in_i) = ((step, lane), (q, i)) if inverse else ((q, i), (step, lane))
-        spacing, first = {"odd": (2, 1), "two": (4, 2), "four": (8, 4), "zero": (8, 0)}[name]
-        return dct(8 * out_q + spacing * out_i + first, lane_index(in_i, in_q, size), size)
-
-    def _total(self, m, name, operands, row, first, start):
-        """Stages 1 to 3 of one output: coefficients from a table, products, running sum."""
+    def _total(self, m, name, operands, row, rom, valid, finishing):
+        """Stages 2 and 3 of one output: products, and their running sum, which starts at 0 again after a vector."""
         label = f"{name}_{row[0]}_{row[1]}"
         products = []
         for lane, operand in enumerate(operands):
-            coefficient = Signal(signed(8), name=f"{label}_coefficient_{lane}", reset_less=True)
-            with m.Switch(Cat(self.i_step.index, self.i_step.inverse, self.i_step.log2_size[:2])):
-                for log2 in (3, 4, 5):
-                    for inverse in (0, 1):
-                        for step in range(1 << (log2 - 3)):
-                            with m.Case(step | inverse << 2 | (log2 & 3) << 3):
-                                value = self._coefficient(name, row, lane, 1 << log2, step, bool(inverse))
-                                m.d.sync += coefficient.eq(value)
-                with m.Default():
-                    m.d.sync += coefficient.eq(0)
-            product = Signal(signed(27), name=f"{label}_product_{lane}", reset_less=True)
+            coefficient, (ahead, back) = rom.entry(name, row, lane)
+            largest = max(ahead << len(operand) - 1, back << 15)
+            product = Signal(range(-largest, largest + 1), name=f"{label}_product_{lane}", reset_less=True)
             m.d.sync += product.eq(operand * coefficient)
             products.append(product)
-        running = Signal(signed(28), name=f"{label}_running", reset_less=True)
-        total = Signal(signed(28), name=f"{label}_total")
-        m.d.comb += total.eq(sum_tree([Mux(first, start, running), *products]))
-        m.d.sync += running.eq(total)
+        running, total = Signal(signed(28), name=f"{label}_running"), Signal(signed(28), name=f"{label}_total")
+        m.d.comb += total.eq(sum_tree([*products, running]))
+        with m.If(finishing):
+            m.d.sync += running.eq(0)
+        with m.Elif(valid):
+            m.d.sync += running.eq(total)
         return total
 
     def _output(self, m, held, held_step, sending, out_index):
-        """Stage 4: pick the sums of this output step, butterflies of the inverse. Stage 5: shift, clip."""
+        """Stage 4: pick the sums of this output step, round, butterflies of the inverse. Stage 5: shift, clip."""
 
         def pick(group, i):
             picked = Signal(signed(28), name=f"picked_{group}_{i}")
@@ -164,34 +195,41 @@ class TransformEngine(wiring.Component):
                         m.d.comb += picked.eq(held[group][q, i])
             return picked
 
+        half = Signal(13)  # of the shifts by 5 (forward), 7 (inverse) and 12
+        m.d.comb += half.eq(Mux(held_step.second, 1 << 11, Mux(held_step.inverse, 1 << 6, 1 << 4)))
+
+        def back(value, otherwise=0):
+            return Mux(held_step.inverse, value, otherwise)
+
         odd, two = [pick(0, i) for i in range(4)], [pick(1, i) for i in range(2)]
-        four, zero = pick(2, 0), pick(3, 0)
-        quarter = [zero + four, zero - four]
-        half = [quarter[0] + two[0], quarter[1] + two[1], quarter[1] - two[1], quarter[0] - two[0]]
-        back = [half[i] + odd[i] for i in range(4)] + [half[3 - i] - odd[3 - i] for i in range(4)]
-        ahead = [zero, odd[0], two[0], odd[1], four, odd[2], two[1], odd[3]]
+        four, zero = pick(2, 0), pick(3, 0) + half
+        quarter = [four + back(zero, half), zero - back(four)]
+        halves = [
+            quarter[0] + back(two[0]),
+            two[1] + back(quarter[1], half),
+            quarter[1] - back(two[1]),
+            back(quarter[0], half) - two[0],
+        ]
+        samples = [odd[i] + back(halves[i], half) for i in range(4)]
+        samples += [halves[3 - i] - back(odd[3 - i]) for i in range(4)]
 
         valid, step = Signal(), Signal(Step, name="step_4", reset_less=True)
         m.d.sync += [valid.eq(sending), step.eq(held_step), step.index.eq(out_index), self.o_valid.eq(valid)]
         m.d.sync += self.o_step.eq(step)
         for lane in range(8):
             sample = Signal(signed(28), name=f"sample_{lane}", reset_less=True)
-            m.d.sync += sample.eq(Mux(held_step.inverse, back[lane], ahead[lane]))
-            shifted = Signal(signed(16), name=f"shifted_{lane}")
-            with m.Switch(Cat(step.second, step.inverse, step.log2_size[:2])):
-                for pattern, shift in self._shifts():
-                    with m.Case(pattern):
-                        m.d.comb += shifted.eq(sample >> shift)
-            # Only the first pass of the inverse can leave 16 bits.
-            clipped = clip(sample >> 7, -32768, 32767)
-            m.d.sync += self.o_lanes[lane].eq(Mux(step.inverse & ~step.second, clipped, shifted))
-
-    def _shifts(self):
-        """The shift by second, inverse, and the low bits of the size."""
-        for log2 in (3, 4, 5):
-            for inverse in (0, 1):
-                for second in (0, 1):
-                    yield (
-                        second | inverse << 1 | (log2 & 3) << 2,
-                        (7, 12)[second] if inverse else log2 + (-1, 6)[second],
-                    )
+            m.d.sync += sample.eq(samples[lane])
+            # Only the first pass of the inverse can leave 16 bits: it takes bits 7 and up, or all ones or zeros.
+            clips, other = Signal(name=f"clips_{lane}"), Signal(name=f"other_{lane}")
+            first, sign = step.inverse & ~step.second, sample[-1]
+            m.d.comb += [
+                clips.eq(first & ~(sample[22:].all() | ~sample[22:].any())),
+                other.eq(Mux(clips, ~sign, first)),
+            ]
+            for i in range(16):
+                shifted = Mux(step.second, sample[12 + i], sample[5 + i])
+                if i == 15:
+                    bit = Mux(first, sign, shifted)
+                else:
+                    bit = Mux(clips, other, Mux(other, sample[7 + i], shifted))
+                m.d.sync += self.o_lanes[lane][i].eq(bit)
