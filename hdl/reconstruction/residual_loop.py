@@ -296,6 +296,8 @@ class ResidualLoop(wiring.Component):
                     m.next = "FORWARD"
             with m.State("FORWARD"):
                 with m.If(~transform.busy & ~self.small_busy):
+                    m.d.comb += reading.eq(1)
+                    m.d.sync += again.eq(1)
                     m.next = "QUANTIZE"
             with m.State("QUANTIZE"):
                 # A group every second cycle; its place stays for both.
