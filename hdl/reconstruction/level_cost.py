@@ -63,12 +63,10 @@ class LevelCost(wiring.Component):
             m.d.sync += kinds[stage].eq(kinds[stage - 1])
 
         # Stage 1: each coefficient's error and level; which are levels, by place.
-        squares = [error**2 for error in range(26)]
+        squares = [error**2 if error < 26 else 0 for error in range(32)] + 2 * [(16 - low) ** 2 for low in range(16)]
         terms = [Signal(10, name=f"term_{k}", reset_less=True) for k in range(LANES)]
         for k, error in enumerate(self.i_errors):
-            sign = error[5]
-            square = rom(squares, ((error[:5] ^ sign.replicate(5)) + sign)[:5], 10)
-            m.d.sync += terms[k].eq(square + rom(LEVEL_COST, self.i_magnitudes[k], 8))
+            m.d.sync += terms[k].eq(rom(squares, error.as_unsigned(), 10) + rom(LEVEL_COST, self.i_magnitudes[k], 8))
         some, some_upper = Signal(LANES), Signal(LANES, reset_less=True)
         m.d.comb += some.eq(Cat(magnitude.any() for magnitude in self.i_magnitudes))
         m.d.sync += some_upper.eq(some)
@@ -84,7 +82,12 @@ class LevelCost(wiring.Component):
         lower_rows = Signal(LANES, reset_less=True)
         m.d.sync += lower_rows.eq(levels[LANES:])
         here = Mux(kinds[1].valid, levels[:LANES], lower_rows)
-        shares = [prices[(i >> 2) + (i & 3)] & here[i].replicate(7) for i in range(LANES)]
+        shares = [prices[0] & here[0].replicate(7), prices[4] & here[7].replicate(7)]
+        for d in (1, 2, 3):
+            first, second = here[d], here[d + 3]
+            one, both = Signal(name=f"one_{d}"), Signal(name=f"both_{d}")
+            m.d.comb += [one.eq(first ^ second), both.eq(first & second)]
+            shares.append(Mux(both, prices[d] << 1, prices[d] & one.replicate(7)))
         half, half_before = Signal(13, reset_less=True), Signal(13, reset_less=True)
         share = Signal(10, reset_less=True)
         m.d.sync += [half.eq(sum_tree(terms)), half_before.eq(half), share.eq(sum_tree(shares))]

@@ -98,15 +98,14 @@ class Quantizer(wiring.Component):
 
         magnitude, negative = self._magnitudes(m, upper[0], Mux(upper[0], kinds[0].scan_idx, kinds[1].scan_idx))
         product = self._multiply(m, magnitude, upper[0])
-        lanes = [self._round(m, product, negative, kinds[2])]
-        for stage in range(4, 9):
-            lanes.append(Signal(LANE_ARRAY, name=f"lanes_{stage}", reset_less=True))
-            m.d.sync += lanes[-1].eq(lanes[-2])
-        # Stage 3 is lanes[0]: there the upper half in the cycle of upper[3].
-        cut = self._cut(m, lanes[0], upper[3])
-        kept = self._apply(m, lanes[1], lanes[2], cut, kinds[5], upper[5])
-        changed = self._change(m, lanes[3], kept, upper[6], upper[7])
-        self._finish(m, lanes[5], changed, upper[8])
+        lanes = {2: self._round(m, product, negative, kinds[1])}
+        for stage in range(3, 9):
+            lanes[stage] = Signal(LANE_ARRAY, name=f"lanes_{stage}", reset_less=True)
+            m.d.sync += lanes[stage].eq(lanes[stage - 1])
+        cut = self._cut(m, *self._costs(m, lanes[2], upper[2]))
+        kept = self._apply(m, lanes[4], lanes[5], cut, kinds[5], upper[5])
+        changed = self._change(m, lanes[6], kept, upper[6], upper[7])
+        self._finish(m, lanes[8], changed, upper[8])
         return m
 
     def _magnitudes(self, m, upper, scan_idx):
@@ -132,31 +131,28 @@ class Quantizer(wiring.Component):
         scale = Signal(18, reset_less=True)
         with m.If(upper):
             m.d.sync += scale.eq(rom(scales, Cat(total[:2], self.i_kind.qp_rem), 18))
-        product = [Signal(33, name=f"product_{k}", reset_less=True) for k in range(LANES)]
-        m.d.sync += [product[k].eq(magnitude[k] * scale) for k in range(LANES)]
-        return product
+        return [magnitude[k] * scale for k in range(LANES)]
 
-    def _round(self, m, product, negative_1, kind):
-        """Stage 2: u = 256 * high + low, and the level, which is one more from a threshold of `low` on.
+    def _round(self, m, product, negative, kind):
+        """Stage 1: u = 256 * high + low, and the level, which is one more from a threshold of `low` on.
 
         The threshold is 256 - ROUND_MORE where high is at least 2, else 256 - ROUND_ONE: what ROUND_ONE makes 2 or more
         is at least 2 by ROUND_MORE too, and with high 1 at most 2.
         """
-        negative = Signal(LANES, name="negative_2", reset_less=True)
-        m.d.sync += negative.eq(negative_1)
         total = Signal(5)
         m.d.comb += total.eq(kind.qp_per + 13 - kind.log2_size)
-        lanes = Signal(LANE_ARRAY, name="lanes_3", reset_less=True)
+        lanes = Signal(LANE_ARRAY, name="lanes_2", reset_less=True)
         for k in range(LANES):
             u = Signal(22, name=f"u_{k}")
             with m.Switch(total[2:]):
                 for value in (2, 3, 4):
                     with m.Case(value):
-                        m.d.comb += u.eq(product[k] >> (4 * value + 3))
+                        m.d.comb += u.eq(product[k][4 * value + 3 :])
             low, high = u[:8], u[8:]
             several, more = Signal(name=f"several_{k}"), Signal(name=f"more_{k}")
             m.d.comb += several.eq(high[1:].any())
-            m.d.comb += more.eq(Mux(several, low >= 256 - ROUND_MORE, low >= 256 - ROUND_ONE))
+            one, two = (at_least(low, 256 - offset) for offset in (ROUND_ONE, ROUND_MORE))
+            m.d.comb += more.eq(Mux(several, two, one))
             m.d.sync += [
                 lanes[k].high.eq(high),
                 lanes[k].low.eq(low),
@@ -168,36 +164,41 @@ class Quantizer(wiring.Component):
             ]
         return lanes
 
-    def _cut(self, m, lanes, upper):
-        """Stages 3, 4: what it costs to keep everything from a position on, and the cut that costs least.
+    def _costs(self, m, lanes, upper):
+        """Stages 2, 3: what it saves to keep everything from a position on; whether a cut there is no gain, or not to be.
 
         Keeping a level of 1 saves 2 * u - 256 of squared error and costs COST_ONE.
         """
-        cost_kept, some_kept, small_kept = Signal(COST, reset_less=True), Signal(reset_less=True), Signal(reset_less=True)
-        cost, some, small = Signal(COST), Signal(), Signal()
-        m.d.comb += [cost.eq(Mux(upper, 0, cost_kept)), some.eq(~upper & some_kept), small.eq(upper | small_kept)]
-        candidates = [None] * LANES
+        cost_kept, some_kept, small_kept = (Signal(shape, reset_less=True) for shape in (COST, 1, 1))
+        some, small = Signal(), Signal()
+        m.d.comb += [some.eq(~upper & some_kept), small.eq(upper | small_kept)]
+        shares, allowed = [None] * LANES, [None] * LANES
         for k in reversed(range(LANES)):
             lane = lanes[k]
-            share = Signal(signed(10), name=f"share_{k}")
+            shares[k] = Signal(signed(10), name=f"share_{k}")
             with m.If(lane.one):
                 offset = (256 + COST_ONE + 1) // 32  # 2 * (u - 176) + 1, the low bits of u as they are
-                m.d.comb += share.eq(Cat(Const(1, 1), lane.low[:4], (Cat(lane.low[4:], lane.high[0]) - offset)[:5]))
+                m.d.comb += shares[k].eq(Cat(Const(1, 1), lane.low[:4], (Cat(lane.low[4:], lane.high[0]) - offset)[:5]))
             with m.Elif(~lane.some & some):
-                m.d.comb += share.eq(-COST_ZERO)
-            following, any_level, all_small = Signal(COST, name=f"cost_{k}"), Signal(name=f"some_{k}"), Signal(name=f"small_{k}")
-            m.d.comb += [
-                following.eq(cost + share),
-                any_level.eq(some | lane.some),
-                all_small.eq(small & (lane.one | ~lane.some)),
-            ]
-            cost, some, small = following, any_level, all_small
-            # Below 0 it is above -1024, so ten bits and the sign order what may be cut.
-            invalid = Signal(name=f"invalid_{k}")
-            m.d.comb += invalid.eq(~(small & lane.one & cost[-1]))
-            candidates[k] = (Cat(cost[:10], invalid), Const(k, 3))
-        m.d.sync += [cost_kept.eq(cost), some_kept.eq(some), small_kept.eq(small)]
-        best, where = least(m, candidates, "cut")
+                m.d.comb += shares[k].eq(-COST_ZERO)
+            some = some | lane.some
+            small = small & (lane.one | ~lane.some)
+            allowed[k] = small & lane.one
+        # A chain of pairs, which is half as long as one of single positions.
+        costs = [Signal(COST, name=f"cost_{k}") for k in range(LANES)]
+        above = Mux(upper, 0, cost_kept)
+        for k in range(LANES - 2, -1, -2):
+            m.d.comb += [costs[k + 1].eq(above + shares[k + 1]), costs[k].eq(above + (shares[k + 1] + shares[k]))]
+            above = costs[k]
+        # Below 0 it is above -1024, so ten bits and the sign order what may be cut.
+        keys = [Signal(11, name=f"key_{k}", reset_less=True) for k in range(LANES)]
+        m.d.sync += [keys[k].eq(Cat(costs[k][:10], ~(allowed[k] & costs[k][-1]))) for k in range(LANES)]
+        m.d.sync += [cost_kept.eq(costs[0]), some_kept.eq(some), small_kept.eq(small)]
+        return keys, cost_kept, some_kept & small_kept
+
+    def _cut(self, m, keys, cost, small):
+        """Stages 3, 4: the cut that costs least."""
+        best, where = least(m, [(key, Const(k, 3)) for k, key in enumerate(keys)], "cut")
         best_kept, where_kept = Signal(11, reset_less=True), Signal(3, reset_less=True)
         m.d.sync += [best_kept.eq(best), where_kept.eq(where)]
         lower = best < best_kept
@@ -210,7 +211,7 @@ class Quantizer(wiring.Component):
         m.d.sync += [
             cut["best"].eq(Mux(lower, best, best_kept)),
             cut["where"].eq(Mux(lower, where, Cat(where_kept, Const(1, 1)))),
-            cut["small"].eq(some & small),
+            cut["small"].eq(small),
             cut["all"].eq(cost),
         ]
         return cut
@@ -274,28 +275,24 @@ class Quantizer(wiring.Component):
         """Stages 6, 7: the level that is changed, by one towards its coefficient.
 
         Half of what a change gains, and 168, is |u - level|, and 40 more where the level is not 0, and 40 more again
-        where it becomes 0; what may not be changed gains 0, and the last level always at least 40.
+        where it becomes 0. The last level may always be changed.
         """
         gains = []
         removed, barred = half_of(kept["removed"], upper), half_of(kept["barred"], upper)
         for k in range(LANES):
             lane = lanes[k]
-            free, stays, minus = Signal(name=f"free_{k}"), Signal(name=f"stays_{k}"), Signal(name=f"minus_{k}")
-            m.d.comb += [
-                free.eq(~barred[k]),
-                stays.eq(free & lane.some & ~removed[k]),
-                minus.eq(stays & lane.more),
-            ]
+            stays, minus = Signal(name=f"stays_{k}"), Signal(name=f"minus_{k}")
+            m.d.comb += [stays.eq(lane.some & ~removed[k]), minus.eq(stays & lane.more)]
             goes = Signal(name=f"goes_{k}")
             m.d.comb += goes.eq(stays & lane.one & ~lane.above)
             unit = stays & ~goes
-            distance = Cat((lane.low ^ minus.replicate(8)) & free.replicate(8), lane.high[0] & free & ~stays)
+            distance = Cat(lane.low ^ minus.replicate(8), lane.high[0] & ~stays)
             bonus = Cat(minus, Const(0, 2), unit, goes, unit, goes)
             gain = Signal(9, name=f"gain_{k}")
             m.d.comb += gain.eq(distance + bonus)
-            gains.append((~gain, Const(k, 3)))
+            gains.append((Cat(~gain, barred[k]), Const(k, 3)))
         best, where = least(m, gains, "change")
-        best_kept, where_kept = Signal(9, reset_less=True), Signal(3, reset_less=True)
+        best_kept, where_kept = Signal(10, reset_less=True), Signal(3, reset_less=True)
         m.d.sync += [best_kept.eq(best), where_kept.eq(where)]
         changed = {
             "where": Signal(4, name="changed_where", reset_less=True),
@@ -337,6 +334,13 @@ class Quantizer(wiring.Component):
                 self.o_magnitudes[k].eq(Mux(high[4:].any() | near[4], 15, near[:4])),
                 self.o_errors[k].eq(Cat(lane.low[4:], ((lane.high[0] & removed[k]) - step)[:2])),
             ]
+
+
+def at_least(value, threshold: int):
+    """Of eight bits and a constant: two nibbles as tables, less than a carry chain takes."""
+    high, low = divmod(threshold, 16)
+    equal, above = rom([k == high for k in range(16)], value[4:], 1), rom([k > high for k in range(16)], value[4:], 1)
+    return above | (equal & rom([k >= low for k in range(16)], value[:4], 1))
 
 
 def half_of(flags, upper):
