@@ -295,22 +295,28 @@ class Quantizer(wiring.Component):
         best_kept, where_kept = Signal(10, reset_less=True), Signal(3, reset_less=True)
         m.d.sync += [best_kept.eq(best), where_kept.eq(where)]
         changed = {
-            "where": Signal(4, name="changed_where", reset_less=True),
+            "best": [Signal(10, name=f"changed_best_{half}", reset_less=True) for half in range(2)],
+            "where": [Signal(3, name=f"changed_where_{half}", reset_less=True) for half in range(2)],
             "fix": Signal(name="changed_fix", reset_less=True),
             "removed": Signal(16, name="changed_removed", reset_less=True),
             "coded": Signal(name="coded_8", reset_less=True),
             "first": Signal(name="first_8", reset_less=True),
         }
         with m.If(lower):
-            m.d.sync += changed["where"].eq(Mux(best < best_kept, where, Cat(where_kept, Const(1, 1))))
+            m.d.sync += [kept_best.eq(cost) for kept_best, cost in zip(changed["best"], (best, best_kept))]
+            m.d.sync += [kept_where.eq(index) for kept_where, index in zip(changed["where"], (where, where_kept))]
             m.d.sync += [changed[name].eq(kept[name]) for name in ("fix", "removed", "coded", "first")]
         return changed
 
     def _finish(self, m, lanes, changed, upper):
         """Stages 8, 9: make the change, and set the signs."""
         removed = half_of(changed["removed"], upper)
-        here = Signal()
-        m.d.comb += here.eq(changed["fix"] & (changed["where"][3] == upper))
+        here, where = Signal(), Signal(3)
+        is_lower = changed["best"][0] < changed["best"][1]
+        m.d.comb += [
+            here.eq(changed["fix"] & (is_lower ^ upper)),
+            where.eq(Mux(upper, changed["where"][1], changed["where"][0])),
+        ]
         m.d.sync += [self.o_coded.eq(changed["coded"]), self.o_first.eq(changed["first"])]
         m.d.comb += [self.o_levels[k].eq(self.o_lanes[k]) for k in range(LANES)]
         m.d.sync += [self.o_levels[LANES + k].eq(self.o_lanes[k]) for k in range(LANES)]
@@ -318,7 +324,7 @@ class Quantizer(wiring.Component):
             lane = lanes[k]
             step, high = Signal(signed(2), name=f"step_{k}"), Signal(14, name=f"high_{k}")
             one, more = Signal(name=f"changed_{k}"), lane.more & ~removed[k]
-            m.d.comb += [one.eq(here & (changed["where"][:3] == k)), high.eq(Cat(lane.high[0] & ~removed[k], lane.high[1:]))]
+            m.d.comb += [one.eq(here & (where == k)), high.eq(Cat(lane.high[0] & ~removed[k], lane.high[1:]))]
             up = lane.above | ~lane.some | removed[k]
             # What is rounded up is above its coefficient: it never steps up.
             with m.If(more):
