@@ -32,7 +32,7 @@ class LevelCost(wiring.Component):
     `i_scan_idx`, the lower half of the scan now, the upper half in the cycle before; the group's place `i_x`, `i_y` in
     the block, and `i_extra`, a cost that the block has besides.
     `o_cost` of a block is there `latency` cycles after its last group, for one cycle. No backpressure.
-    Arithmetic: exact, errors from -25 to 25; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
+    Arithmetic: exact, errors from -16 to 25; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
     """
 
     latency = 4
@@ -63,7 +63,7 @@ class LevelCost(wiring.Component):
             m.d.sync += kinds[stage].eq(kinds[stage - 1])
 
         # Stage 1: each coefficient's error and level; which are levels, by place.
-        squares = [error**2 if error < 26 else 0 for error in range(32)] + 2 * [(16 - low) ** 2 for low in range(16)]
+        squares = [error**2 for error in range(32)] + 2 * [(16 - low) ** 2 for low in range(16)]  # from -16 on
         terms = [Signal(10, name=f"term_{k}", reset_less=True) for k in range(LANES)]
         for k, error in enumerate(self.i_errors):
             m.d.sync += terms[k].eq(rom(squares, error.as_unsigned(), 10) + rom(LEVEL_COST, self.i_magnitudes[k], 8))
@@ -108,8 +108,10 @@ class LevelCost(wiring.Component):
         block = Mux(coded, rom(LAST, last, 9) + rom(BLOCK, kinds[2].log2_size, 7), 0)
         m.d.sync += [group.eq((half + half_before) + share), whole.eq(block + kinds[2].extra)]
         total, running = Signal(COST), Signal(COST, reset_less=True)
-        m.d.comb += total.eq(Mux(kinds[3].first, 0, running) + (group + share))
-        with m.If(kinds[3].valid):
+        m.d.comb += total.eq(running + (group + share))
+        with m.If(kinds[2].valid & kinds[2].first):
+            m.d.sync += running.eq(0)
+        with m.Elif(kinds[3].valid):
             m.d.sync += running.eq(total)
         m.d.sync += self.o_cost.eq(total + whole)
         return m

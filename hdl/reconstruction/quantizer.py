@@ -169,7 +169,8 @@ class Quantizer(wiring.Component):
 
         Keeping a level of 1 saves 2 * u - 256 of squared error and costs COST_ONE.
         """
-        cost_kept, some_kept, small_kept = (Signal(shape, reset_less=True) for shape in (COST, 1, 1))
+        carried, total = Signal(COST, reset_less=True), Signal(COST, reset_less=True)  # carried: to the lower half
+        some_kept, small_kept = Signal(reset_less=True), Signal(reset_less=True)
         some, small = Signal(), Signal()
         m.d.comb += [some.eq(~upper & some_kept), small.eq(upper | small_kept)]
         shares, allowed = [None] * LANES, [None] * LANES
@@ -186,15 +187,15 @@ class Quantizer(wiring.Component):
             allowed[k] = small & lane.one
         # A chain of pairs, which is half as long as one of single positions.
         costs = [Signal(COST, name=f"cost_{k}") for k in range(LANES)]
-        above = Mux(upper, 0, cost_kept)
+        above = carried
         for k in range(LANES - 2, -1, -2):
             m.d.comb += [costs[k + 1].eq(above + shares[k + 1]), costs[k].eq(above + (shares[k + 1] + shares[k]))]
             above = costs[k]
         # Below 0 it is above -1024, so ten bits and the sign order what may be cut.
         keys = [Signal(11, name=f"key_{k}", reset_less=True) for k in range(LANES)]
         m.d.sync += [keys[k].eq(Cat(costs[k][:10], ~(allowed[k] & costs[k][-1]))) for k in range(LANES)]
-        m.d.sync += [cost_kept.eq(costs[0]), some_kept.eq(some), small_kept.eq(small)]
-        return keys, cost_kept, some_kept & small_kept
+        m.d.sync += [carried.eq(Mux(upper, costs[0], 0)), total.eq(costs[0]), some_kept.eq(some), small_kept.eq(small)]
+        return keys, total, some_kept & small_kept
 
     def _cut(self, m, keys, cost, small):
         """Stages 3, 4: the cut that costs least."""
