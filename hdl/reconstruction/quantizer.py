@@ -62,11 +62,11 @@ class Quantizer(wiring.Component):
     Ties: the higher scan position.
 
     `i_valid` takes `i_block` (raster order in the sub-block) with `i_kind`, at most every second cycle; the block stays
-    for the cycle after. Eight lanes work on the upper half of the scan, then on the lower. `latency` cycles after `i_valid`
-    `o_valid` comes with `o_coded` (this or an earlier group of the block has levels: it is in the bitstream), `o_first`
-    (the first such) and all `o_levels` (scan order). What the lanes hold is the upper half a cycle before, the lower
-    half now: `o_lanes`, the levels; `o_magnitudes`, 15 where it is more; `o_errors`, what the level leaves of |c| in
-    sixteenths of Qstep, rounded down. No backpressure.
+    for the cycle after. Eight lanes work on the upper half of the scan, then on the lower. `latency` cycles after
+    `i_valid` comes `o_valid` with `o_coded` (this or an earlier group of the block has levels: it is in the bitstream),
+    `o_first` (the first such) and all `o_levels` (scan order). What the lanes hold is the lower half then, the upper
+    half in the cycle before: `o_lanes`, the levels; `o_magnitudes`, 15 where it is more; `o_errors`, what the level
+    leaves of |c| in sixteenths of Qstep, rounded down. No backpressure.
     Arithmetic: |c| * scale exact in 33 bits, u 22 bits, level at most 13107 + 1.
     """
 
@@ -165,9 +165,9 @@ class Quantizer(wiring.Component):
         return lanes
 
     def _costs(self, m, lanes, upper):
-        """Stages 2, 3: what it saves to keep everything from a position on; whether a cut there is no gain, or not to be.
+        """Stages 2, 3: what a cut at each position would cost, as a key to order them by; of all; are all levels small.
 
-        Keeping a level of 1 saves 2 * u - 256 of squared error and costs COST_ONE.
+        A level of 1 that goes costs 2 * u - 256 of squared error and saves COST_ONE.
         """
         carried, total = Signal(COST, reset_less=True), Signal(COST, reset_less=True)  # carried: to the lower half
         some_kept, small_kept = Signal(reset_less=True), Signal(reset_less=True)
@@ -191,7 +191,7 @@ class Quantizer(wiring.Component):
         for k in range(LANES - 2, -1, -2):
             m.d.comb += [costs[k + 1].eq(above + shares[k + 1]), costs[k].eq(above + (shares[k + 1] + shares[k]))]
             above = costs[k]
-        # Below 0 it is above -1024, so ten bits and the sign order what may be cut.
+        # Only cuts that cost less than nothing count. None is below -1024: ten bits are enough.
         keys = [Signal(11, name=f"key_{k}", reset_less=True) for k in range(LANES)]
         m.d.sync += [keys[k].eq(Cat(costs[k][:10], ~(allowed[k] & costs[k][-1]))) for k in range(LANES)]
         m.d.sync += [carried.eq(Mux(upper, costs[0], 0)), total.eq(costs[0]), some_kept.eq(some), small_kept.eq(small)]
@@ -275,8 +275,8 @@ class Quantizer(wiring.Component):
     def _change(self, m, lanes, kept, upper, lower):
         """Stages 6, 7: the level that is changed, by one towards its coefficient.
 
-        Half of what a change gains, and 168, is |u - level|, and 40 more where the level is not 0, and 40 more again
-        where it becomes 0. The last level may always be changed.
+        168 less half of what a change costs is |u - level|, and SDH_ONE / 2 more where the level is not 0, and as much
+        again where it becomes 0. The last level may always be changed.
         """
         gains = []
         removed, barred = half_of(kept["removed"], upper), half_of(kept["barred"], upper)
@@ -286,9 +286,8 @@ class Quantizer(wiring.Component):
             m.d.comb += [stays.eq(lane.some & ~removed[k]), minus.eq(stays & lane.more)]
             goes = Signal(name=f"goes_{k}")
             m.d.comb += goes.eq(stays & lane.one & ~lane.above)
-            unit = stays & ~goes
             distance = Cat(lane.low ^ minus.replicate(8), lane.high[0] & ~stays)
-            bonus = Cat(minus, Const(0, 2), unit, goes, unit, goes)
+            bonus = Mux(goes, SDH_ONE, Mux(stays, SDH_ONE // 2, 0)) | minus
             gain = Signal(9, name=f"gain_{k}")
             m.d.comb += gain.eq(distance + bonus)
             gains.append((Cat(~gain, barred[k]), Const(k, 3)))
