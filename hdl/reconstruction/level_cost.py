@@ -1,4 +1,4 @@
-"""What the levels of a transform block cost: squared error and an estimate of their bits, one group a cycle."""
+"""What the levels of a transform block cost: squared error and an estimate of their bits, half a group a cycle."""
 
 from math import log2
 
@@ -18,19 +18,21 @@ POSITION = tuple(round(BIT / 2 * log2(1 + position)) for position in range(63))
 BLOCK = (0, 0, 46, 30, 80, 80)
 LAST = tuple(round(2 * BIT * log2(1 + position)) for position in range(63))
 
-ERRORS = data.ArrayLayout(signed(6), 16)
-MAGNITUDES = data.ArrayLayout(unsigned(4), 16)
-COST = unsigned(22)
+LANES = 8
+ERRORS = data.ArrayLayout(signed(6), LANES)
+MAGNITUDES = data.ArrayLayout(unsigned(4), LANES)
+COST = unsigned(20)
 
 
 class LevelCost(wiring.Component):
     """Cost of a block's levels in Q8 of the squared quantiser step, to choose between predictions by.
 
-    Groups come with `i_valid`, one a cycle, a block's one after the other: `i_first` with the first of a block;
-    `i_magnitudes` (15 for more) and `i_errors` (what is left of |c|, in sixteenths of a step) in the order of
-    `i_scan_idx`, the group's place `i_x`, `i_y` in the block, and `i_extra`, a cost that the block has besides.
+    Groups come with `i_valid`, at most every second cycle, a block's one after the other: `i_first` with the first of a
+    block; `i_magnitudes` (15 for more) and `i_errors` (what is left of |c|, in sixteenths of a step) in the order of
+    `i_scan_idx`, the lower half of the scan now, the upper half in the cycle before; the group's place `i_x`, `i_y` in
+    the block, and `i_extra`, a cost that the block has besides.
     `o_cost` of a block is there `latency` cycles after its last group, for one cycle. No backpressure.
-    Arithmetic: exact, errors from -31 to 31; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
+    Arithmetic: exact, errors from -16 to 25; at most 1024 * (625 + 183 + 69) + 700 < 2^20.
     """
 
     latency = 4
@@ -60,44 +62,56 @@ class LevelCost(wiring.Component):
             kinds.append(Signal(carried, name=f"kind_{stage}"))
             m.d.sync += kinds[stage].eq(kinds[stage - 1])
 
-        # Stage 1: each coefficient's error and level; which are levels, by place; what a level costs on each diagonal.
-        squares = [error**2 for error in range(32)]
-        terms = [Signal(11, name=f"term_{i}", reset_less=True) for i in range(16)]
-        for i in range(16):
-            error = self.i_errors[i]
-            square = rom(squares, Mux(error < 0, -error, error)[:5], 10)
-            m.d.sync += terms[i].eq(square + rom(LEVEL_COST, self.i_magnitudes[i], 8))
-        some = Cat(self.i_magnitudes[i].any() for i in range(16))
-        placed = permuted(m, 16, some, self.i_scan_idx, "placed", back=True)
+        # Stage 1: each coefficient's error and level; which are levels, by place.
+        squares = [error**2 for error in range(32)] + 2 * [(16 - low) ** 2 for low in range(16)]  # from -16 on
+        terms = [Signal(10, name=f"term_{k}", reset_less=True) for k in range(LANES)]
+        for k, error in enumerate(self.i_errors):
+            m.d.sync += terms[k].eq(rom(squares, error.as_unsigned(), 10) + rom(LEVEL_COST, self.i_magnitudes[k], 8))
+        some, some_upper = Signal(LANES), Signal(LANES, reset_less=True)
+        m.d.comb += some.eq(Cat(magnitude.any() for magnitude in self.i_magnitudes))
+        m.d.sync += some_upper.eq(some)
+        placed = permuted(m, 16, Cat(some, some_upper), self.i_scan_idx, "placed", back=True)
         levels, diagonal = Signal(16, reset_less=True), Signal(4, reset_less=True)
         m.d.sync += [levels.eq(placed), diagonal.eq(self.i_x + self.i_y)]
-        prices = [Signal(7, name=f"price_{d}", reset_less=True) for d in range(7)]
-        m.d.sync += [prices[d].eq(rom(POSITION[d::4], (self.i_x + self.i_y)[:4], 7)) for d in range(7)]
 
-        # Stage 2: sums of four; the block's last diagonal so far.
-        shares = [Mux(levels[i], prices[(i >> 2) + (i & 3)], 0) for i in range(16)]
-        parts = [Signal(14, name=f"part_{k}", reset_less=True) for k in range(4)]
-        m.d.sync += [
-            part.eq(sum_tree([*terms[4 * k : 4 * k + 4], *shares[4 * k : 4 * k + 4]])) for k, part in enumerate(parts)
-        ]
-        here, last, coded = Signal(6), Signal(6, reset_less=True), Signal()
+        # Stage 2: sums of a half's terms; what levels cost on each diagonal of two rows, the upper ones and then the
+        # lower ones; the block's last diagonal so far.
+        prices = [Signal(7, name=f"price_{d}", reset_less=True) for d in range(5)]
+        rows = Cat(~self.i_valid, Mux(self.i_valid, (self.i_x + self.i_y)[:4], diagonal))
+        m.d.sync += [prices[d].eq(rom(POSITION[d::2], rows, 7)) for d in range(5)]
+        lower_rows = Signal(LANES, reset_less=True)
+        m.d.sync += lower_rows.eq(levels[LANES:])
+        here = Mux(kinds[1].valid, levels[:LANES], lower_rows)
+        shares = [prices[0] & here[0].replicate(7), prices[4] & here[7].replicate(7)]
+        for d in (1, 2, 3):
+            first, second = here[d], here[d + 3]
+            one, both = Signal(name=f"one_{d}"), Signal(name=f"both_{d}")
+            m.d.comb += [one.eq(first ^ second), both.eq(first & second)]
+            shares.append(Mux(both, prices[d] << 1, prices[d] & one.replicate(7)))
+        half, half_before = Signal(13, reset_less=True), Signal(13, reset_less=True)
+        share = Signal(10, reset_less=True)
+        m.d.sync += [half.eq(sum_tree(terms)), half_before.eq(half), share.eq(sum_tree(shares))]
+        farthest, last, coded = Signal(6), Signal(6, reset_less=True), Signal()
         for d in range(7):
             with m.If(Cat(levels[i] for i in range(16) if (i >> 2) + (i & 3) == d).any()):
-                m.d.comb += here.eq((diagonal << 2) + d)
+                m.d.comb += farthest.eq((diagonal << 2) + d)
         before = Mux(kinds[1].first, 0, last)
         with m.If(kinds[1].valid):
             m.d.sync += [
-                last.eq(Mux(here > before, here, before)),
+                last.eq(Mux(farthest > before, farthest, before)),
                 coded.eq(levels.any() | (coded & ~kinds[1].first)),
             ]
 
-        # Stage 3: the group's sum, and what the block costs as a whole. Stage 4: the sum of the groups.
-        group, whole = Signal(16, reset_less=True), Signal(10, reset_less=True)
+        # Stage 3: all of the group but its lower rows' shares, and what the block costs as a whole. Stage 4: the sum of
+        # the groups.
+        group, whole = Signal(14, reset_less=True), Signal(10, reset_less=True)
         block = Mux(coded, rom(LAST, last, 9) + rom(BLOCK, kinds[2].log2_size, 7), 0)
-        m.d.sync += [group.eq(sum_tree(parts)), whole.eq(block + kinds[2].extra)]
+        m.d.sync += [group.eq((half + half_before) + share), whole.eq(block + kinds[2].extra)]
         total, running = Signal(COST), Signal(COST, reset_less=True)
-        m.d.comb += total.eq(Mux(kinds[3].first, 0, running) + group)
-        with m.If(kinds[3].valid):
+        m.d.comb += total.eq(running + (group + share))
+        with m.If(kinds[2].valid & kinds[2].first):
+            m.d.sync += running.eq(0)
+        with m.Elif(kinds[3].valid):
             m.d.sync += running.eq(total)
         m.d.sync += self.o_cost.eq(total + whole)
         return m

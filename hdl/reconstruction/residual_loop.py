@@ -116,12 +116,18 @@ class ResidualLoop(wiring.Component):
             quantizer.i_valid.eq(small_valid | large_valid),
         ]
         m.d.comb += self._group_kind(quantizer.i_kind, entering)
+        small_again = Signal()  # the block stays for a second cycle
+        m.d.sync += small_again.eq(small_valid)
         for i in range(16):
             transposed = transform.r_block[4 * (i % 4) + i // 4]
-            m.d.comb += quantizer.i_block[i].eq(Mux(small_valid, forward4x4.o_block[i], transposed))
+            m.d.comb += quantizer.i_block[i].eq(Mux(small_valid | small_again, forward4x4.o_block[i], transposed))
 
         # Out of it: levels to the bitstream, and scaled back.
-        q_valid, q_tag = delay(m, "quantized", Quantizer.latency, quantizer.i_valid, entering)
+        coming, coming_tag = delay(m, "quantized", Quantizer.latency - 2, quantizer.i_valid, entering)
+        q_upper, q_valid, q_tag = Signal(), Signal(), Signal(GroupTag, reset_less=True)  # of both halves
+        m.d.sync += [q_upper.eq(coming), q_valid.eq(q_upper)]
+        with m.If(coming):
+            m.d.sync += q_tag.eq(coming_tag)
         m.d.comb += [
             self.q_valid.eq(q_valid & ~self._is_tried(q_tag.place)),
             self.q_tag.eq(q_tag),
@@ -129,7 +135,8 @@ class ResidualLoop(wiring.Component):
             self.q_group.level.eq(quantizer.o_levels),
             self.q_group.index.eq(q_tag.index),
             self.q_group.first.eq(quantizer.o_first),
-            scaler.i_levels.eq(quantizer.o_levels),
+            scaler.i_upper.eq(q_upper),
+            scaler.i_levels.eq(quantizer.o_lanes),
         ]
         m.d.comb += self._group_kind(scaler.i_kind, q_tag)
         with m.If(q_valid & ~q_tag.small & quantizer.o_coded):
@@ -224,7 +231,7 @@ class ResidualLoop(wiring.Component):
 
     def _sequence(self, m, transform, order, choice):
         """The way of the larger blocks, and the reads of the buffer that it makes."""
-        slot, count, wait = Signal(2), Signal(6), Signal(4)
+        slot, count, wait, again = Signal(2), Signal(6), Signal(4), Signal()
         batch, back, coded = Signal(4), Signal(4), Signal(4)  # slots to work on now, to reconstruct, with levels
         luma = (slot == 0) | (slot == 3)
         kind = self.kind_array[Mux(luma, 0, slot)]
@@ -293,11 +300,15 @@ class ResidualLoop(wiring.Component):
                     m.next = "FORWARD"
             with m.State("FORWARD"):
                 with m.If(~transform.busy & ~self.small_busy):
+                    m.d.comb += reading.eq(1)
+                    m.d.sync += again.eq(1)
                     m.next = "QUANTIZE"
             with m.State("QUANTIZE"):
-                m.d.comb += [reading.eq(1), advance.eq(1)]
-                m.d.sync += wait.eq(TransformBuffer.latency + Quantizer.latency + Scaler.latency - 1)
-                with m.If(final):
+                # A group every second cycle; its place stays for both.
+                m.d.comb += [reading.eq(~again), advance.eq(again)]
+                m.d.sync += again.eq(~again)
+                m.d.sync += wait.eq(TransformBuffer.latency + Quantizer.latency + Scaler.latency - 2)
+                with m.If(final & again):
                     m.next = "QUANTIZED"
                     with m.If(batch[3]):
                         m.next = "CHOICE"

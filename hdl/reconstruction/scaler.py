@@ -1,24 +1,22 @@
-"""Scaling of levels back to coefficients, one group a cycle."""
+"""Scaling of levels back to coefficients, half a group a cycle."""
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.reconstruction.quantizer import SUBBLOCK, GroupKind
-from hdl.reconstruction.scans import permuted
+from hdl.common.rom import rom
+from hdl.reconstruction.quantizer import LANES, LEVELS, SUBBLOCK, GroupKind
+from hdl.reconstruction.scans import POSITIONS
 
-# levelScale by QP modulo 6 in two additions: x times 2^a, plus or minus x times 2^b (or 0); to that its multiple by
-# 2^c, or x, or nothing. 40 = 32 + 8, 45 = 5 * 9, 51 = 3 * 17, 57 = 64 - 8 + 1, 64, 72 = 64 + 8.
-FIRST = ((5, 3), (2, 0), (1, 0), (6, 3), (6, None), (6, 3))
-SECOND = (None, 3, 4, "x", None, None)
-SUBTRACTED = 3
+LEVEL_SCALE = (40, 45, 51, 57, 64, 72)
 
 
 class Scaler(wiring.Component):
     """Scaled transform coefficients d of H.265 8.6.4.2 with flat scaling (m = 16).
 
-    `i_levels` (scan order) with `i_kind`, of which size, scan and QP are looked at; `o_block` (raster order in the
-    sub-block) is valid `latency` cycles later. One group a cycle.
+    `i_levels` is the upper half of the scan with `i_upper`, the lower half in the cycle after; `i_kind`, of which size,
+    scan and QP are looked at, stays for both. `o_block` (raster order in the sub-block) is valid `latency` cycles after
+    the lower half, for one cycle. A group every second cycle.
     Arithmetic: (level * levelScale << QP / 6) rounded by log2 N - 1 bits is (level * levelScale << QP / 6 + 5 - log2 N)
     rounded by 4; exact, clipped to 16 bits. Levels are those that Quantizer makes of 16 bit coefficients: then 22 bits
     hold the shifted product.
@@ -26,45 +24,37 @@ class Scaler(wiring.Component):
 
     latency = 2
 
+    i_upper: In(1)
     i_kind: In(GroupKind)
-    i_levels: In(SUBBLOCK)
+    i_levels: In(LEVELS)
     o_block: Out(SUBBLOCK)
 
     def elaborate(self, platform):
         m = Module()
-        levels = permuted(m, SUBBLOCK, self.i_levels, self.i_kind.scan_idx, "raster", back=True)
-        shift = Signal(4, reset_less=True)
-        m.d.sync += shift.eq(self.i_kind.qp_per + 5 - self.i_kind.log2_size)
-        for i in range(16):
-            product = Signal(signed(22), name=f"product_{i}", reset_less=True)
-            m.d.sync += product.eq(self._product(m, levels[i], f"{i}"))
-            shifted, total = Signal(signed(22), name=f"shifted_{i}"), Signal(signed(22), name=f"total_{i}")
-            m.d.comb += [shifted.eq(product << shift), total.eq(shifted + 8)]
-            fits = (total[19:] == 0) | (total[19:] == 0b111)
-            m.d.sync += self.o_block[i].eq(Mux(fits, total[4:20], Mux(total[21], 0x8000, 0x7FFF)))
+        kind = self.i_kind
+        shift, factor = Signal(4), Signal(signed(18))
+        upper, scan_idx = Signal(), Signal(2, reset_less=True)
+        # The greatest shift, 11, does not fit; the levels have at most four bits then, and one shift is theirs.
+        last = shift == 11
+        m.d.comb += [
+            shift.eq(kind.qp_per + 5 - kind.log2_size),
+            factor.eq(rom(LEVEL_SCALE, kind.qp_rem, 7) << Cat(shift[0] & ~last, shift[1:])),
+        ]
+        m.d.sync += [upper.eq(self.i_upper), scan_idx.eq(kind.scan_idx)]
+        clipped = []
+        for k, level in enumerate(self.i_levels):
+            doubled = Cat(Mux(last, level[:5] << 1, level[:5])[:5], level[5:]).as_signed()
+            product = Signal(signed(22), name=f"product_{k}", reset_less=True)
+            total, value = Signal(signed(18), name=f"total_{k}"), Signal(16, name=f"clipped_{k}")
+            m.d.sync += product.eq(doubled * factor)
+            m.d.comb += total.eq(product[4:].as_signed() + product[3])
+            fits = (total[15:] == 0) | (total[15:] == 0b111)
+            m.d.comb += value.eq(Mux(fits, total[:16], Mux(total[17], 0x8000, 0x7FFF)))
+            clipped.append(value)
+        with m.Switch(Cat(upper, scan_idx)):
+            for index, positions in enumerate(POSITIONS):
+                for half in range(2):
+                    with m.Case(half | index << 1):
+                        for k in range(LANES):
+                            m.d.sync += self.o_block[positions[LANES * half + k]].eq(clipped[k])
         return m
-
-    def _product(self, m, x, name):
-        """Level times levelScale."""
-        rem = self.i_kind.qp_rem
-        much, less = Signal(signed(22), name=f"much_{name}"), Signal(signed(22), name=f"less_{name}")
-        rest = Signal(signed(22), name=f"rest_{name}")
-        first = Signal(signed(22), name=f"first_{name}")
-        subtract = rem == SUBTRACTED
-        # A subtraction is the addition of the complement and a carry, which comes from a place below the point.
-        with m.Switch(rem):
-            for value, (high, low) in enumerate(FIRST):
-                with m.Case(value):
-                    m.d.comb += much.eq(x << high)
-                    if low is not None:
-                        m.d.comb += less.eq(~(x << low) if value == SUBTRACTED else x << low)
-        sum_with_carry = Cat(subtract, much).as_signed() + Cat(subtract, less).as_signed()
-        m.d.comb += first.eq(sum_with_carry >> 1)
-        with m.Switch(rem):
-            for value, multiple in enumerate(SECOND):
-                with m.Case(value):
-                    if multiple == "x":
-                        m.d.comb += rest.eq(x)
-                    elif multiple is not None:
-                        m.d.comb += rest.eq(first << multiple)
-        return first + rest

@@ -32,14 +32,15 @@ def test_level_cost():
                         place = 4 * (x + y) + (int(SCAN_POS[scan_idx, i]) & 3) + (int(SCAN_POS[scan_idx, i]) >> 2)
                         cost += int(LEVEL_COST[magnitude]) + int(POSITION[place])
                         last = max(last, place)
-                ctx.set(dut.i_valid, 1)
                 ctx.set(dut.i_first, g == groups - 1)
                 for name, value in (("log2_size", log2), ("scan_idx", scan_idx), ("x", x), ("y", y), ("extra", extra)):
                     ctx.set(getattr(dut, f"i_{name}"), value)
-                ctx.set(dut.i_magnitudes, magnitudes)
-                ctx.set(dut.i_errors, errors)
-                await ctx.tick()
-                cycle += 1
+                for half in (1, 0):
+                    ctx.set(dut.i_valid, not half)
+                    ctx.set(dut.i_magnitudes, magnitudes[8 * half :][:8])
+                    ctx.set(dut.i_errors, errors[8 * half :][:8])
+                    await ctx.tick()
+                    cycle += 1
             expected[cycle - 1 + LevelCost.latency] = cost + (int(BLOCK[log2] + LAST[last]) if last >= 0 else 0)
             ctx.set(dut.i_valid, 0)
             for _ in range(rng.choice((0, 0, 1, 5))):

@@ -66,8 +66,9 @@ async def quantization(dut):
             expected = (levels[g].tolist(), int(g <= last), int(g == last))
             waiting.append((expected, f"{kind} {padded[y : y + 4, x : x + 4].ravel().tolist()}"))
             await edge
-        dut.i_valid.value = 0
-        for _ in range(rng.choice((0, 0, 0, 3))):
+            dut.i_valid.value, dut.i_kind.value = 0, rng.getrandbits(kind_packer.width)
+            await edge
+        for _ in range(rng.choice((0, 0, 0, 1, 3))):
             await edge
     for _ in range(Quantizer.latency + 2):
         await edge

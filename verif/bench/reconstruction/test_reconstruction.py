@@ -158,7 +158,7 @@ async def cycles(dut):
         planes = CONTENT["noise"](cfg.width, cfg.height, rng)
         taken = await bench.encode(cfg, planes, uniform(cfg, *kind, rng))
         dut._log.info(f"{name}: {taken / (cfg.width * cfg.height):.2f} cycles a luma sample")
-        bound = 2.3 if name == "8x8 NxN" else 2.0  # 4x4 luma blocks wait for each other
+        bound = 2.5 if name == "8x8 NxN" else 2.2  # 4x4 luma blocks wait for each other
         assert taken <= bound * cfg.width * cfg.height, f"{name}: {taken} cycles"
 
 

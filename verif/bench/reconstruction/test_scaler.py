@@ -6,7 +6,7 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from hdl.reconstruction.quantizer import GroupKind
+from hdl.reconstruction.quantizer import LEVELS, GroupKind
 from hdl.reconstruction.scaler import Scaler
 from hdl.reconstruction.transform4x4 import SUBBLOCK
 from sim.runner import run_bench
@@ -26,9 +26,9 @@ def golden(levels, log2, qp, scan_idx):
 
 @cocotb.test()
 async def scaling(dut):
-    kinds, blocks, edge = Packer(GroupKind), Packer(SUBBLOCK), RisingEdge(dut.clk)
+    kinds, halves, blocks, edge = Packer(GroupKind), Packer(LEVELS), Packer(SUBBLOCK), RisingEdge(dut.clk)
     await start(dut)
-    waiting = []
+    waiting, cycle = [], 0
     for qp in range(52):
         for log2 in (2, 3, 4, 5):
             most = (32768 * int(QUANT_SCALE[qp % 6]) >> (21 + qp // 6 - log2)) + 2
@@ -44,12 +44,17 @@ async def scaling(dut):
                     "first": 0,
                     "index": 0,
                 }
-                dut.i_kind.value, dut.i_levels.value = kinds.pack(kind), blocks.pack(levels)
-                waiting.append((golden(levels, log2, qp, scan_idx), f"{kind} {levels}"))
-                await edge
-                if len(waiting) > Scaler.latency:
-                    expected, why = waiting.pop(0)
-                    assert blocks.unpack(dut.o_block.value.to_unsigned()) == expected, why
+                dut.i_kind.value = kinds.pack(kind)
+                waiting.append((cycle + 1 + Scaler.latency, golden(levels, log2, qp, scan_idx), f"{kind} {levels}"))
+                for half in (1, 0):
+                    dut.i_upper.value = half
+                    dut.i_levels.value = halves.pack(levels[8 * half :][:8])
+                    await edge
+                    if waiting[0][0] == cycle:
+                        _, expected, why = waiting.pop(0)
+                        assert blocks.unpack(dut.o_block.value.to_unsigned()) == expected, why
+                    cycle += 1
+    assert len(waiting) == 1
 
 
 def test_scaler():
