@@ -25,10 +25,10 @@ class Prediction(wiring.Component):
 
     `start`, allowed while `ready`, takes a block's `place`, `mode` and `candidate`; everything the block refers to must
     have been written by then, or be written in that cycle. `again`: the next start is of the same block, with another
-    mode. Its sub-blocks come in raster order, one a cycle, without
+    mode. Its sub-blocks come in raster order, one in two cycles, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
-    Cycles from `start` to the first `o_valid`: 6 at N = 4; 5 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
+    Cycles from `start` to the first `o_valid`: 7 at N = 4; 6 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
     projection 1 at N <= 8, else N/8 + 1.
     """
 
@@ -60,7 +60,7 @@ class Prediction(wiring.Component):
         m = Module()
         m.submodules.neighbours = neighbours = Neighbours(self.p)
         m.submodules.references = references = ReferenceSamples()
-        m.submodules.predictor = predictor = SubblockPredictor()
+        m.submodules.predictor = predictor = SubblockPredictor(rows=2)
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
@@ -85,13 +85,15 @@ class Prediction(wiring.Component):
             predictor.arrays.eq(references.arrays),
         ]
 
-        issue, x, y, last = Signal(), Signal(3), Signal(3), Signal(3)
+        issue, part, x, y, last = Signal(), Signal(), Signal(3), Signal(3), Signal(3)
         m.d.comb += last.eq((1 << place.log2_size >> 2) - 1)
-        m.d.comb += self.finishing.eq(issue & (x == last) & (y == last))
+        m.d.comb += self.finishing.eq(issue & part & (x == last) & (y == last))
         with m.If(issue):
-            m.d.sync += x.eq(Mux(x == last, 0, x + 1))
-            with m.If(x == last):
-                m.d.sync += y.eq(Mux(y == last, 0, y + 1))
+            m.d.sync += part.eq(~part)
+            with m.If(part):
+                m.d.sync += x.eq(Mux(x == last, 0, x + 1))
+                with m.If(x == last):
+                    m.d.sync += y.eq(Mux(y == last, 0, y + 1))
         m.d.comb += [
             predictor.valid.eq(issue),
             predictor.command.mode.eq(mode),
@@ -99,6 +101,7 @@ class Prediction(wiring.Component):
             predictor.command.is_luma.eq(is_luma),
             predictor.command.x.eq(x),
             predictor.command.y.eq(y),
+            predictor.command.part.eq(part),
         ]
 
         with m.If(self.finishing):
@@ -122,10 +125,6 @@ class Prediction(wiring.Component):
                     with m.Else():
                         m.d.comb += issue.eq(1)
                         m.next = "PREDICT"
-                        with m.If(self.finishing):
-                            m.next = "IDLE"
-                            with m.If(self.start):
-                                m.next = "GATHER"
             with m.State("SMOOTH"):
                 m.d.comb += references.smooth.eq(1)
                 m.next = "SMOOTHING"
@@ -141,14 +140,14 @@ class Prediction(wiring.Component):
             with m.State("PROJECT"):
                 m.d.comb += [references.project.eq(1), issue.eq(place.log2_size <= 3)]
                 m.next = "PROJECTING"
-                with m.If(self.finishing):
-                    m.next = "IDLE"
-                    with m.If(self.start):
-                        m.next = "GATHER"
             with m.State("PROJECTING"):
                 m.d.comb += issue.eq(~references.busy)
                 with m.If(~references.busy):
                     m.next = "PREDICT"
+                with m.If(self.finishing):
+                    m.next = "IDLE"
+                    with m.If(self.start):
+                        m.next = "GATHER"
             with m.State("PREDICT"):
                 m.d.comb += issue.eq(1)
                 with m.If(self.finishing):
@@ -158,7 +157,7 @@ class Prediction(wiring.Component):
 
         tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
         valids = Signal(predictor.latency + 1)
-        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue)]
+        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue & part)]
         m.d.comb += tags[0].candidate.eq(candidate)
         m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
         m.d.comb += [
