@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.analysis.ctu import BLOCK, Place, delayed
 from hdl.intra.adders import carried
-from hdl.intra.reference_samples import ReferenceArrays
-from hdl.intra.subblock_predictor import PredictorCommand, SubblockPredictor
+from hdl.intra.reference_samples import ReferenceRead, References
+from hdl.intra.subblock_predictor import SIZES, PredictorCommand, SubblockPredictor
 
 RESIDUAL = data.ArrayLayout(signed(9), 16)
 
@@ -20,7 +20,7 @@ def butterflies(x) -> list:
 class SubblockSearch(wiring.Component):
     """Intra prediction of a sub-block against its source: residual, and sum of absolute 4x4 Hadamard coefficients.
 
-    `command` and `place` are taken with `valid`; `arrays` is looked at one cycle later (see SubblockPredictor).
+    `command` and `place` are taken with `valid`; `references` answer `read` one cycle later (see SubblockPredictor).
     `source_place` asks the store, `source` answers a cycle later. `residual` comes `residual_latency`, `satd` `latency`
     cycles after the command. No backpressure. Throughput: one sub-block a cycle. Arithmetic: exact; SATD is not
     normalised, at most 16320.
@@ -29,22 +29,30 @@ class SubblockSearch(wiring.Component):
     residual_latency = SubblockPredictor.latency + 1
     latency = residual_latency + 3
 
-    valid: In(1)
-    command: In(PredictorCommand)
-    place: In(Place)
-    arrays: In(ReferenceArrays)
-    source_place: Out(Place)
-    source: In(BLOCK)
-    residual: Out(RESIDUAL)
-    satd: Out(14)
+    def __init__(self, sizes: tuple = SIZES):
+        self.sizes = sizes
+        super().__init__(
+            {
+                "valid": In(1),
+                "command": In(PredictorCommand),
+                "place": In(Place),
+                "read": Out(ReferenceRead),
+                "references": In(References),
+                "source_place": Out(Place),
+                "source": In(BLOCK),
+                "residual": Out(RESIDUAL),
+                "satd": Out(14),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.predictor = predictor = SubblockPredictor()
+        m.submodules.predictor = predictor = SubblockPredictor(sizes=self.sizes)
         m.d.comb += [
             predictor.valid.eq(self.valid),
             predictor.command.eq(self.command),
-            predictor.arrays.eq(self.arrays),
+            self.read.eq(predictor.read),
+            predictor.references.eq(self.references),
             self.source_place.eq(delayed(m, self.place, SubblockPredictor.latency - 1, "place")),
         ]
         m.d.sync += [self.residual[i].eq(self.source[i] - predictor.samples[i]) for i in range(16)]

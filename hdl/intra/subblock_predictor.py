@@ -1,12 +1,12 @@
 """Predicts one 4x4 sub-block of a prediction block after the other: planar, DC, angular."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.intra.adders import multiple, product, weighted
 from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, angle_of, is_swapped
-from hdl.intra.reference_samples import ReferenceArrays
+from hdl.intra.reference_samples import ReferenceRead, References
 
 BLOCK = data.ArrayLayout(unsigned(8), 16)
 SIZES = (2, 3, 4, 5)
@@ -21,6 +21,7 @@ class PredictorCommand(data.Struct):
     x: 3  # of the sub-block, in units of 4 samples
     y: 3
     part: 1  # half of it, where two rows are made at a time
+    which: 1  # set of references
 
 
 class SubblockPredictor(wiring.Component):
@@ -28,8 +29,8 @@ class SubblockPredictor(wiring.Component):
     a cycle, of blocks of log2 size `sizes`.
 
     `command` is taken in every cycle with `valid`; with `rows` = 2 the parts 0 and 1 of a sub-block follow each other.
-    `arrays` is looked at one cycle after the command (in that cycle only), so a command may go out while the last
-    reference row is loaded. `samples` (raster order in the sub-block) come with `o_valid`, `latency` cycles after the
+    `references` answer `read` in the same cycle, one after the command. With `sizes` of 2 alone window[0] is ref[-3],
+    ref[1] or ref[2]. `samples` (raster order in the sub-block) come with `o_valid`, `latency` cycles after the
     command of the last part.
     The horizontal modes are predicted as vertical ones from exchanged arrays and transposed at the end.
     No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: a sub-block in 4 / `rows` cycles.
@@ -46,7 +47,8 @@ class SubblockPredictor(wiring.Component):
             {
                 "command": In(PredictorCommand),
                 "valid": In(1),
-                "arrays": In(ReferenceArrays),
+                "read": Out(ReferenceRead),
+                "references": In(References),
                 "samples": Out(BLOCK),
                 "o_valid": Out(1),
             }
@@ -70,16 +72,9 @@ class SubblockPredictor(wiring.Component):
         self._finish(m, commands[3], parts)
         return m
 
-    def _by_size(self, m, log2_size, value, name):
-        """value(log2 size), chosen by `log2_size` among the sizes there are."""
-        out = Signal.like(value(self.sizes[0]), name=name)
-        with m.Switch(log2_size):
-            for log2 in self.sizes[:-1]:
-                with m.Case(log2):
-                    m.d.comb += out.eq(value(log2))
-            with m.Default():
-                m.d.comb += out.eq(value(self.sizes[-1]))
-        return out
+    def _scale(self, command):
+        """5 - log2(N)."""
+        return 3 if self.sizes == (2,) else Cat(~command.log2_size[0], command.log2_size[1])
 
     def _locate(self, m, command):
         """Stage 1: the references that the rows of the sub-block need, and each row's place in them."""
@@ -93,7 +88,10 @@ class SubblockPredictor(wiring.Component):
         m.d.comb += start.eq(product(angle, y) << self.rows.bit_length() - 1)
         m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(self.rows)]
         base = Signal(signed(7))
-        m.d.comb += base.eq(Mux(angle < 0, rows[-1] >> 5, rows[0] >> 5))
+        if self.sizes == (2,):  # the eight samples on either side of the corner hold all, but at 45 degrees
+            m.d.comb += base.eq(Mux(angle < 0, -4, angle[5]))
+        else:
+            m.d.comb += base.eq(Mux(angle < 0, rows[-1] >> 5, rows[0] >> 5))
 
         where = {
             "x": Signal(3, name="where_x", reset_less=True),
@@ -108,42 +106,23 @@ class SubblockPredictor(wiring.Component):
         return where
 
     def _select(self, m, command, where):
-        """Stage 2: read the references. Rows of the arrays by select, then a shift by 0..7 samples."""
-        arrays, width = self.arrays, self.rows + 4
-        # Rows -4..7 of the main axis, the even and the odd ones apart: two neighbours are one of each.
-        index = Signal(4)
-        m.d.comb += index.eq((where["first"] >> 3) + 4)
-        line = [arrays.extension[k] for k in (3, 2, 1, 0)] + [arrays.main[k] for k in range(8)]
-        even, odd = Signal(64), Signal(64)
-        m.d.comb += [
-            even.eq(Array(line[0::2] + line[10:11])[(index + 1) >> 1]),
-            odd.eq(Array(line[1::2])[index >> 1]),
-        ]
-        pair = Mux(index[0], Cat(odd, even), Cat(even, odd))
-        window = Signal(data.ArrayLayout(unsigned(8), width), reset_less=True)
-        shift = where["first"][:3]
-        for bit in (2, 1, 0):
-            pair = Mux(shift[bit], pair[8 << bit :], pair)[: 8 * (width - 1 + (1 << bit))]
-        m.d.sync += window.as_value().eq(pair)
-
-        side = Signal(data.ArrayLayout(unsigned(8), self.rows), reset_less=True)
-        beside = arrays.side.as_value()[:256]
-        m.d.sync += side.as_value().eq(beside.word_select(where["y"], 8 * self.rows))
-        taken = {"window": window, "side": side}
-        for axis in ("main", "side"):
-            line = arrays[axis].as_value()
-            end = self._by_size(m, command.log2_size, lambda log2: line[8 << log2 :][:8], f"{axis}_at_end")
-            taken[f"{axis}_end"] = Signal(8, name=f"{axis}_end", reset_less=True)  # ref[N + 1]
-            m.d.sync += taken[f"{axis}_end"].eq(end)
-        taken |= {name: Signal(8, name=name, reset_less=True) for name in ("corner", "dc")}
-        doubled = self._by_size(m, command.log2_size, lambda log2: (arrays.dc_sum >> log2)[:9], "dc_doubled")
-        m.d.sync += [taken["corner"].eq(arrays.corner), taken["dc"].eq((doubled + 1) >> 1)]
+        """Stage 2: the references, and what they are weighted with."""
+        references, read = self.references, self.read
+        m.d.comb += [read.which.eq(command.which), read.first.eq(where["first"]), read.y.eq(where["y"])]
+        taken = {
+            "window": Signal(data.ArrayLayout(unsigned(8), self.rows + 4), name="window", reset_less=True),
+            "side": Signal(data.ArrayLayout(unsigned(8), self.rows), name="side", reset_less=True),
+        }
+        taken |= {name: Signal(8, name=name, reset_less=True) for name in ("corner", "main_end", "side_end")}
+        m.d.sync += [Value.cast(signal).eq(Value.cast(references[name])) for name, signal in taken.items()]
+        taken["dc"] = Signal(8, name="dc", reset_less=True)
+        doubled = ((references.dc_sum << self._scale(command)) >> 5)[:9]
+        m.d.sync += taken["dc"].eq((doubled + 1) >> 1)
 
         # Of planar: the far end's weight, of 32, before the first column (in units of 4) and row (of `rows`).
-        for name, bits in (("x", 3), ("y", self._y_bits)):
-            weight = self._by_size(m, command.log2_size, lambda log2: (where[name] << 5 - log2)[:bits], f"weight_{name}")
-            taken[name] = Signal(bits, name=f"taken_{name}", reset_less=True)
-            m.d.sync += taken[name].eq(weight)
+        for name in ("x", "y"):
+            taken[name] = Signal.like(where[name], name=f"taken_{name}", reset_less=True)
+            m.d.sync += taken[name].eq(where[name] << self._scale(command))
         for name in ("offset", "fraction"):
             taken[name] = [
                 Signal.like(value, name=f"taken_{name}_{r}", reset_less=True) for r, value in enumerate(where[name])
@@ -171,11 +150,10 @@ class SubblockPredictor(wiring.Component):
         inner = Signal(8, name="flat", reset_less=True)
         m.d.sync += inner.eq(Mux(is_dc, dc, 0))
         for r in range(self.rows):
-            row = Signal(data.ArrayLayout(unsigned(8), 5), name=f"row_{r}")
-            with m.Switch(taken["offset"][r]):
-                for offset in range(self.rows):
-                    with m.Case(offset):
-                        m.d.comb += row.as_value().eq(window.as_value()[8 * offset :])
+            row = window.as_value()
+            for bit in reversed(range(len(taken["offset"][r]))):
+                row = Mux(taken["offset"][r][bit], row[8 << bit :], row)[: 8 * (4 + (1 << bit))]
+            row = [row[8 * i :][:8] for i in range(5)]
             for c in range(4):
                 angular, flat = Signal(8, name=f"angular_{r}_{c}", reset_less=True), inner
                 m.d.sync += angular.eq(weighted(row[c], row[c + 1], taken["fraction"][r]))
@@ -207,11 +185,13 @@ class SubblockPredictor(wiring.Component):
             for i in range(self.rows if name == "row" else 4):
                 slope = Signal(signed(9), name=f"{name}_slope_{i}")
                 m.d.comb += slope.eq(far - near[i])
-                scaled = self._by_size(m, command.log2_size, lambda log2: slope << 5 - log2, f"{name}_scaled_{i}")
                 step = Signal(signed(12), name=f"{name}_step_{i}", reset_less=True)
                 start = Signal(13, name=f"{name}_start_{i}", reset_less=True)
                 first = Cat(Const(16 // unit, 6 - unit.bit_length()), near[i])
-                m.d.sync += [step.eq(scaled), start.eq(product(slope, weight, first) << unit.bit_length() - 1)]
+                m.d.sync += [
+                    step.eq(slope << self._scale(command)),
+                    start.eq(product(slope, weight, first) << unit.bit_length() - 1),
+                ]
                 parts[name].append((start, step))
         return parts
 

@@ -1,10 +1,10 @@
-"""Prediction of whole blocks from reconstructed neighbours: gather, smooth, project, predict."""
+"""Prediction of whole blocks from reconstructed neighbours: gather, predict."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
+from hdl.intra.angles import is_swapped, needs_smoothing
 from hdl.intra.reference_samples import ReferenceSamples
 from hdl.intra.subblock_predictor import BLOCK, SubblockPredictor
 from hdl.params import Params
@@ -28,8 +28,7 @@ class Prediction(wiring.Component):
     mode. Its sub-blocks come in raster order, one in two cycles, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
-    Cycles from `start` to the first `o_valid`: 7 at N = 4; 6 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
-    projection 1 at N <= 8, else N/8 + 1.
+    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8, 1 + 2N/8 more to smooth at N = 32.
     """
 
     def __init__(self, p: Params):
@@ -59,14 +58,14 @@ class Prediction(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.neighbours = neighbours = Neighbours(self.p)
-        m.submodules.references = references = ReferenceSamples()
+        m.submodules.references = references = ReferenceSamples(rows=2)
         m.submodules.predictor = predictor = SubblockPredictor(rows=2)
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
         smoothing = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
-        projection = needs_projection(m, mode, place.log2_size, "block")
+        twice, repeated = smoothing & (place.log2_size == 5), Signal()  # a block of 32 is gathered twice to be smoothed
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
             *(
@@ -74,15 +73,18 @@ class Prediction(wiring.Component):
                 for name in ("write", "write_c_idx", "write_x", "write_y", "write_block")
             ),
             neighbours.place.eq(place),
-            neighbours.again.eq(again),
-            references.load.eq(neighbours.valid),
+            neighbours.again.eq(again | (twice & ~repeated)),
+            references.valid.eq(neighbours.valid),
             references.first.eq(neighbours.first),
+            references.last.eq(neighbours.last),
             references.main.eq(Mux(swapped, neighbours.left.as_value(), neighbours.top.as_value())),
             references.side.eq(Mux(swapped, neighbours.top.as_value(), neighbours.left.as_value())),
             references.corner.eq(neighbours.corner),
             references.log2_size.eq(place.log2_size),
             references.mode.eq(mode),
-            predictor.arrays.eq(references.arrays),
+            references.smooth.eq(smoothing),
+            references.read.eq(predictor.read),
+            predictor.references.eq(references.references),
         ]
 
         issue, part, x, y, last = Signal(), Signal(), Signal(3), Signal(3), Signal(3)
@@ -118,35 +120,9 @@ class Prediction(wiring.Component):
                 m.next = "LOAD"
             with m.State("LOAD"):
                 with m.If(neighbours.last):
-                    with m.If(smoothing):
-                        m.next = "SMOOTH"
-                    with m.Elif(projection):
-                        m.next = "PROJECT"
-                    with m.Else():
-                        m.d.comb += issue.eq(1)
-                        m.next = "PREDICT"
-            with m.State("SMOOTH"):
-                m.d.comb += references.smooth.eq(1)
-                m.next = "SMOOTHING"
-            with m.State("SMOOTHING"):
-                with m.If(~references.busy):
-                    with m.If(projection):
-                        m.d.comb += references.project.eq(1)
-                        m.d.comb += issue.eq(place.log2_size == 3)
-                        m.next = "PROJECTING"
-                    with m.Else():
-                        m.d.comb += issue.eq(1)
-                        m.next = "PREDICT"
-            with m.State("PROJECT"):
-                m.d.comb += [references.project.eq(1), issue.eq(place.log2_size <= 3)]
-                m.next = "PROJECTING"
-            with m.State("PROJECTING"):
-                m.d.comb += issue.eq(~references.busy)
-                with m.If(~references.busy):
+                    m.d.sync += repeated.eq(twice & ~repeated)
                     m.next = "PREDICT"
-                with m.If(self.finishing):
-                    m.next = "IDLE"
-                    with m.If(self.start):
+                    with m.If(twice & ~repeated):
                         m.next = "GATHER"
             with m.State("PREDICT"):
                 m.d.comb += issue.eq(1)
