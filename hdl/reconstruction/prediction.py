@@ -4,7 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.intra.angles import is_swapped, needs_smoothing
+from hdl.intra.angles import DC, is_swapped, needs_smoothing
 from hdl.intra.reference_samples import ReferenceSamples
 from hdl.intra.subblock_predictor import BLOCK, SubblockPredictor
 from hdl.params import Params
@@ -28,7 +28,8 @@ class Prediction(wiring.Component):
     mode. Its sub-blocks come in raster order, one in two cycles, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
-    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8, 1 + 2N/8 more to smooth at N = 32.
+    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8 for planar and DC and 8 for angular modes;
+    1 + 2N/8 more to smooth at N = 32, one less after `again`.
     """
 
     def __init__(self, p: Params):
@@ -114,11 +115,16 @@ class Prediction(wiring.Component):
             with m.State("IDLE"):
                 m.d.comb += self.ready.eq(1)
                 with m.If(self.start):
+                    m.d.comb += neighbours.start.eq(again)
                     m.next = "GATHER"
+                    with m.If(again):
+                        m.next = "LOAD"
             with m.State("GATHER"):
                 m.d.comb += neighbours.start.eq(1)
                 m.next = "LOAD"
             with m.State("LOAD"):
+                # An angular mode begins with what the first two rows hold, and never overtakes the others.
+                m.d.comb += issue.eq((mode > DC) & ~neighbours.first & (~twice | repeated))
                 with m.If(neighbours.last):
                     m.d.sync += repeated.eq(twice & ~repeated)
                     m.next = "PREDICT"
@@ -129,7 +135,10 @@ class Prediction(wiring.Component):
                 with m.If(self.finishing):
                     m.next = "IDLE"
                     with m.If(self.start):
+                        m.d.comb += neighbours.start.eq(again)
                         m.next = "GATHER"
+                        with m.If(again):
+                            m.next = "LOAD"
 
         tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
         valids = Signal(predictor.latency + 1)
