@@ -182,6 +182,8 @@ class SubblockPredictor(wiring.Component):
             ("row", side, taken["main_end"], taken["x"], 4),
             ("column", window, taken["side_end"], taken["y"], self.rows),
         ):
+            end = Signal(8, name=f"{name}_end", reset_less=True)
+            m.d.sync += end.eq(far)
             for i in range(self.rows if name == "row" else 4):
                 slope = Signal(signed(9), name=f"{name}_slope_{i}")
                 m.d.comb += slope.eq(far - near[i])
@@ -192,18 +194,20 @@ class SubblockPredictor(wiring.Component):
                     step.eq(slope << self._scale(command)),
                     start.eq(product(slope, weight, first) << unit.bit_length() - 1),
                 ]
-                parts[name].append((start, step))
+                parts[name].append((start, step, end))
         return parts
 
     def _finish(self, m, command, parts):
         """Stage 4: planar's sum, the choice, and the transpose of the horizontal modes."""
         lines = {"row": [], "column": []}
         for name, line in lines.items():
-            for k, (start, step) in enumerate(parts[name]):
+            for k, (start, step, end) in enumerate(parts[name]):
                 terms = [Signal(13, name=f"{name}_term_{k}_{i}") for i in range(4 if name == "row" else self.rows)]
                 for i, term in enumerate(terms):
                     before, shift = (terms[0], 1) if i == 2 else (start, (0, 1, 0, 2)[i])
                     m.d.comb += term.eq(before + (step << shift))
+                if self.sizes == (2,):  # the far end itself
+                    m.d.comb += terms[3].eq((end << 5) + 16)
                 line.append(terms)
         is_planar, swapped = command.mode == PLANAR, is_swapped(command.mode)
         angular, straight = list(parts["angular"]), []
