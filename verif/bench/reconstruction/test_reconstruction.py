@@ -158,7 +158,7 @@ async def cycles(dut):
         planes = CONTENT["noise"](cfg.width, cfg.height, rng)
         taken = await bench.encode(cfg, planes, uniform(cfg, *kind, rng))
         dut._log.info(f"{name}: {taken / (cfg.width * cfg.height):.2f} cycles a luma sample")
-        assert taken <= 2.05 * cfg.width * cfg.height, f"{name}: {taken} cycles"
+        assert taken <= 2.1 * cfg.width * cfg.height, f"{name}: {taken} cycles"
 
 
 @pytest.mark.parametrize(
