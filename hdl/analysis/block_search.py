@@ -11,14 +11,14 @@ from hdl.analysis.residual_store import BUFFERS
 from hdl.analysis.rough_cost import RoughCost
 from hdl.analysis.subblock_search import RESIDUAL, SubblockSearch
 from hdl.common.streams import Fifo, connect
-from hdl.intra.reference_samples import ReferenceArrays
+from hdl.intra.reference_samples import ReferenceRead, References
 
 
 class BlockSearch(wiring.Component):
     """SATD of each candidate of `i`, a 4x4 sub-block a cycle, and the ranking.
 
-    `i`, `which`, `arrays` and `release` as in ReferencePair. `left`, `above` and `qp` as in RoughCost, of the block
-    whose candidates are ranked; `probable` is its list of most probable modes.
+    `i`, `which`, `read`, `references` and `release` as in ReferencePair. `left`, `above` and `qp` as in RoughCost, of
+    the block whose candidates are ranked; `probable` is its list of most probable modes.
     The residual of each candidate is written into a free buffer of a ResidualStore (`w_*`); the best one's stays. After
     the last candidate of a block `decided` is a strobe: `modes`, `bits` and `buffer` are the winner's, in that cycle.
     The buffer is free again after `free` with `free_buffer`. Quarters are not ranked: their residual goes to `request`.
@@ -30,7 +30,8 @@ class BlockSearch(wiring.Component):
             {
                 "i": In(stream.Signature(Candidate)),
                 "which": In(1),
-                "arrays": In(ReferenceArrays).array(2),
+                "read": Out(ReferenceRead),
+                "references": In(References),
                 "release": Out(1),
                 "source_place": Out(Place),
                 "source": In(BLOCK),
@@ -77,8 +78,8 @@ class BlockSearch(wiring.Component):
         m.d.comb += [
             self.i.ready.eq((~running | finishing) & (unused != 0) & (waiting != 8)),
             begin.eq(self.i.valid & self.i.ready),
-            # The references are looked at one cycle after the command; a new row comes three after the release.
-            self.release.eq(running & (y == last) & (x == Mux(last == 0, 0, last - 1))),
+            # The last sub-block's references are read in the fifth cycle from here at the latest.
+            self.release.eq(running & (x == (last & 4)) & (y == Mux(last == 1, 0, last))),
         ]
         with m.If(running):
             m.d.sync += x.eq(x + 1)
@@ -91,7 +92,6 @@ class BlockSearch(wiring.Component):
             m.d.sync += [running.eq(1), x.eq(0), y.eq(0)]
         m.d.sync += waiting.eq(waiting + (begin & self.i.payload.is_quarter) - arrived)
 
-        looked_at = delayed(m, which, 1, "looked_at")
         m.d.comb += [
             search.valid.eq(running),
             search.command.mode.eq(kept.mode),
@@ -99,10 +99,12 @@ class BlockSearch(wiring.Component):
             search.command.is_luma.eq(1),
             search.command.x.eq(x),
             search.command.y.eq(y),
+            search.command.which.eq(which),
             search.place.slot.eq(kept.slot),
             search.place.x4.eq(kept.x4 + x),
             search.place.y4.eq(kept.y4 + y),
-            search.arrays.eq(Mux(looked_at, self.arrays[1].as_value(), self.arrays[0].as_value())),
+            self.read.eq(search.read),
+            search.references.eq(self.references),
             self.source_place.eq(search.source_place),
             search.source.eq(self.source),
         ]

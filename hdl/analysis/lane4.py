@@ -1,6 +1,6 @@
 """The search over 4x4 blocks."""
 
-from amaranth import Array, Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -15,7 +15,7 @@ from hdl.analysis.subblock_search import RESIDUAL, SubblockSearch
 from hdl.common.streams import Fifo, connect
 from hdl.intra.adders import sum_tree
 from hdl.intra.angles import INVERSE_ANGLE, angle_of, is_swapped
-from hdl.intra.reference_samples import ReferenceArrays
+from hdl.intra.reference_samples import References
 from hdl.params import Params
 
 COARSE = (0, 1, *range(2, 35, 4))
@@ -77,7 +77,7 @@ class Lane4(wiring.Component):
         m = Module()
         m.submodules.store = store = SourceStore(self.p)
         m.submodules.gather = gather = ReferenceGather(self.p)
-        m.submodules.search = search = SubblockSearch()
+        m.submodules.search = search = SubblockSearch(sizes=(2,))
         m.submodules.rank = rank = RoughCost(3)
         m.submodules.results = results = Fifo(Lane4Result, AHEAD)
         m.submodules.tags = tags = Fifo(Tag, 4)
@@ -112,7 +112,7 @@ class Lane4(wiring.Component):
             search.command.log2_size.eq(2),
             search.command.is_luma.eq(1),
             search.place.eq(block.place),
-            search.arrays.eq(self._arrays(m, mode, top, left, corner)),
+            search.references.eq(self._references(m, mode, top, left, corner, search.read.first)),
         ]
 
         # Residuals of all candidates of two blocks, until the winner is known.
@@ -236,36 +236,38 @@ class Lane4(wiring.Component):
             with m.State("GAP"):
                 m.next = "IDLE"
 
-    def _arrays(self, m, mode, top, left, corner):
+    def _references(self, m, mode, top, left, corner, first):
         """References in the predictor's order for `mode`, a cycle later."""
         swapped = is_swapped(mode)
         main, side = Signal(ROW), Signal(ROW)
         m.d.comb += [main.eq(Mux(swapped, left, top)), side.eq(Mux(swapped, top, left))]
         angle = angle_of(m, mode, "candidate")
-        projected = {distance: Signal(8, name=f"projected_{distance}") for distance in (1, 2, 3)}
+        projected = [Signal(8, name=f"projected_{distance}") for distance in (3, 2, 1)]
         with m.Switch((-angle)[:6]):
             for absolute, inverse in INVERSE_ANGLE.items():
                 with m.Case(absolute):
-                    for distance in projected:
+                    for distance, sample in zip((3, 2, 1), projected):
                         index = ((distance * inverse + 128) >> 8) - 1
                         if index < 4:
-                            m.d.comb += projected[distance].eq(side[index])
-        # Of N = 4: one row of each, and three samples of the extension beside the corner.
-        used = {
-            "main": main,
-            "extension": Cat(projected[3], projected[2], projected[1], corner),
-            "side": side,
-            "corner": corner,
+                            m.d.comb += sample.eq(side[index])
+        held = {
+            "line": Cat(*projected, corner, main),  # ref[-3..8]
+            "side": side.as_value()[:40],
             "dc_sum": sum_tree([row[i] for row in (top, left) for i in range(4)]),
         }
-        layout, parts = data.Layout.cast(ReferenceArrays), []
-        for name, field in layout:
-            width = Shape.cast(field.shape).width
-            held = Signal(min(width, len(Value.cast(used[name]))), name=f"held_{name}", reset_less=True)
-            m.d.sync += held.eq(used[name])
-            before = 32 if name == "extension" else 0
-            parts += [Const(0, before), held, Const(0, width - before - len(held))]
-        return Cat(parts)
+        for name, value in held.items():
+            held[name] = Signal(len(value), name=f"held_{name}", reset_less=True)
+            m.d.sync += held[name].eq(value)
+        references, line = Signal(References), held["line"]
+        m.d.comb += [
+            references.window.eq(Mux(first < 0, line, Mux(first[0], line[40:], line[32:]))),
+            references.side.eq(held["side"]),
+            references.corner.eq(line[24:32]),
+            references.main_end.eq(line[64:72]),
+            references.side_end.eq(held["side"][32:]),
+            references.dc_sum.eq(held["dc_sum"]),
+        ]
+        return references
 
     def _neighbours(self, m, block, entered, decided, rank):
         """The modes to the left and above: of the last block decided in the same row, or column, of blocks.

@@ -1,13 +1,13 @@
 """Two sets of reference samples for the search: one is prepared while the other is used."""
 
-from amaranth import Array, Module, Mux, Signal
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.analysis.ctu import ROW, Ctu, Place
+from hdl.analysis.ctu import ROW, Ctu, Place, delayed
 from hdl.analysis.reference_gather import ReferenceGather
-from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
-from hdl.intra.reference_samples import ReferenceArrays, ReferenceSamples
+from hdl.intra.angles import is_swapped, needs_smoothing
+from hdl.intra.reference_samples import ReferenceRead, References, ReferenceSamples
 from hdl.params import Params
 
 
@@ -26,12 +26,14 @@ class Candidate(data.Struct):
 
 
 class ReferencePair(wiring.Component):
-    """Gathers, smooths and projects the references of each candidate of `i`, in one of two sets in turn.
+    """Gathers the references of each candidate of `i`, into one of two sets of ReferenceSamples in turn.
 
-    `o` offers the candidates in order when their references stand; `arrays[which]` belongs to it. `release` is a
-    strobe: the set of the candidate taken first may be overwritten from the third cycle on.
-    `ctu` goes with `i`. Other ports are those of ReferenceGather to the store.
-    Cycles from a candidate to its offer: 5 + 2N/8, and 1 + 2N/8 to smooth, 2 + N/8 to project.
+    `o` offers the candidates in order when their references are about to stand: `which` set belongs to it and may be
+    read in the second cycle after. `release` is a strobe: the set of the candidate taken first is not read any more
+    from the fifth cycle on.
+    `ctu` goes with `i`. Other ports are those of ReferenceGather to the
+    store, and of ReferenceSamples.
+    Cycles from a candidate to its offer: 1 + 2N/8, 2N/8 more to smooth at N = 32. Throughput: one in 2N/8 cycles.
     """
 
     def __init__(self, p: Params):
@@ -42,7 +44,8 @@ class ReferencePair(wiring.Component):
                 "i": In(stream.Signature(Candidate)),
                 "o": Out(stream.Signature(Candidate)),
                 "which": Out(1),
-                "arrays": Out(ReferenceArrays).array(2),
+                "read": In(ReferenceRead),
+                "references": Out(References),
                 "release": In(1),
                 "place": Out(Place),
                 "step": Out(3),
@@ -55,90 +58,62 @@ class ReferencePair(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.gather = gather = ReferenceGather(self.p)
+        m.submodules.samples = samples = ReferenceSamples(rows=4, sets=2)
         for port in ("place", "step"):
             m.d.comb += getattr(self, port).eq(getattr(gather, port))
         for port in ("top", "left", "corner"):
             m.d.comb += getattr(gather, port).eq(getattr(self, port))
 
-        entering, loading, leaving, releasing = (
-            Signal(name=name) for name in ("entering", "loading", "leaving", "releasing")
-        )
-        idle, ready = [Signal(name=f"idle_{k}") for k in range(2)], [Signal(name=f"ready_{k}") for k in range(2)]
+        # Blocks of 32 are gathered twice to be smoothed.
+        entering, leaving, repeat = Signal(), Signal(), Signal()
+        used, ready = Signal(range(3)), Signal(range(3))  # sets
         accepted, given = self.i.valid & self.i.ready, self.o.valid & self.o.ready
+        ctu = Signal(Ctu, reset_less=True)
+        jobs = [Signal(Candidate, name=f"job_{k}", reset_less=True) for k in range(2)]
+        job, smooths = Signal(Candidate), needs_smoothing(m, self.i.payload.mode, self.i.payload.log2_size, 1, "job")
         m.d.comb += [
-            self.i.ready.eq(~gather.busy & Array(idle)[entering]),
-            gather.start.eq(accepted),
-            gather.ctu.eq(self.ctu),
-            gather.x4.eq(self.i.payload.x4),
-            gather.y4.eq(self.i.payload.y4),
-            gather.log2_size.eq(self.i.payload.log2_size),
+            self.i.ready.eq(~gather.busy & ~repeat & (used != 2)),
+            job.eq(Mux(repeat, Mux(entering, jobs[0].as_value(), jobs[1].as_value()), self.i.payload.as_value())),
+            gather.start.eq(accepted | (repeat & ~gather.busy)),
+            gather.ctu.eq(Mux(repeat, ctu.as_value(), self.ctu.as_value())),
+            gather.x4.eq(job.x4),
+            gather.y4.eq(job.y4),
+            gather.log2_size.eq(job.log2_size),
+        ]
+        now = Signal(data.StructLayout({"log2_size": 3, "mode": 6, "smooth": 1, "which": 1, "final": 1}))
+        with m.If(gather.start):
+            m.d.sync += [
+                repeat.eq(accepted & smooths & (job.log2_size == 5)),
+                now.log2_size.eq(job.log2_size),
+                now.mode.eq(job.mode),
+                now.final.eq(repeat | ~smooths | (job.log2_size != 5)),
+            ]
+        with m.If(accepted):
+            m.d.sync += [entering.eq(~entering), ctu.eq(self.ctu), now.smooth.eq(smooths), now.which.eq(entering)]
+            for k in range(2):
+                with m.If(entering == k):
+                    m.d.sync += jobs[k].eq(self.i.payload)
+
+        here = delayed(m, now, ReferenceGather.latency - 1, "here")
+        stands = gather.o_valid & gather.o_last & here.final
+        swapped = is_swapped(here.mode)
+        m.d.comb += [
+            samples.valid.eq(gather.o_valid),
+            samples.first.eq(gather.o_first),
+            samples.last.eq(gather.o_last),
+            samples.main.eq(Mux(swapped, gather.o_left, gather.o_top)),
+            samples.side.eq(Mux(swapped, gather.o_top, gather.o_left)),
+            samples.corner.eq(gather.o_corner),
+            *(getattr(samples, name).eq(here[name]) for name in ("which", "log2_size", "mode", "smooth")),
+            samples.read.eq(self.read),
+            self.references.eq(samples.references),
             self.which.eq(leaving),
-            self.o.valid.eq(Array(ready)[leaving]),
+            self.o.valid.eq((ready != 0) | stands),
+            self.o.payload.eq(Mux(leaving, jobs[1].as_value(), jobs[0].as_value())),
         ]
         m.d.sync += [
-            entering.eq(entering ^ accepted),
-            loading.eq(loading ^ (gather.o_valid & gather.o_last)),
             leaving.eq(leaving ^ given),
-            releasing.eq(releasing ^ self.release),
+            used.eq(used + accepted - self.release),
+            ready.eq(ready + stands - given),
         ]
-        jobs = []
-        for k in range(2):
-            m.submodules[f"set_{k}"] = references = ReferenceSamples()
-            job = Signal(Candidate, name=f"job_{k}", reset_less=True)
-            jobs.append(job)
-            with m.If(accepted & (entering == k)):
-                m.d.sync += job.eq(self.i.payload)
-            swapped = is_swapped(job.mode)
-            smooths = needs_smoothing(m, job.mode, job.log2_size, 1, f"set_{k}")
-            projects = needs_projection(m, job.mode, job.log2_size, f"set_{k}")
-            load = gather.o_valid & (loading == k)
-            m.d.comb += [
-                references.load.eq(load),
-                references.first.eq(gather.o_first),
-                references.main.eq(Mux(swapped, gather.o_left, gather.o_top)),
-                references.side.eq(Mux(swapped, gather.o_top, gather.o_left)),
-                references.corner.eq(gather.o_corner),
-                references.log2_size.eq(job.log2_size),
-                references.mode.eq(job.mode),
-                self.arrays[k].eq(references.arrays),
-            ]
-            with m.FSM(name=f"set_{k}"):
-                with m.State("IDLE"):
-                    m.d.comb += idle[k].eq(1)
-                    with m.If(accepted & (entering == k)):
-                        m.next = "LOAD"
-                with m.State("LOAD"):
-                    with m.If(load & gather.o_last):
-                        with m.If(smooths):
-                            m.next = "SMOOTH"
-                        with m.Elif(projects):
-                            m.next = "PROJECT"
-                        with m.Else():
-                            m.next = "READY"
-                with m.State("SMOOTH"):
-                    m.d.comb += references.smooth.eq(1)
-                    m.next = "SMOOTHING"
-                with m.State("SMOOTHING"):
-                    with m.If(~references.busy):
-                        m.next = "READY"
-                        with m.If(projects):
-                            m.next = "PROJECT"
-                with m.State("PROJECT"):
-                    m.d.comb += references.project.eq(1)
-                    m.next = "READY"
-                    with m.If(job.log2_size > 3):
-                        m.next = "PROJECTING"
-                with m.State("PROJECTING"):
-                    with m.If(~references.busy):
-                        m.next = "READY"
-                with m.State("READY"):
-                    m.d.comb += ready[k].eq(1)
-                    with m.If(given & (leaving == k)):
-                        m.next = "USED"
-                        with m.If(self.release & (releasing == k)):
-                            m.next = "IDLE"
-                with m.State("USED"):
-                    with m.If(self.release & (releasing == k)):
-                        m.next = "IDLE"
-        m.d.comb += self.o.payload.eq(Mux(leaving, jobs[1].as_value(), jobs[0].as_value()))
         return m

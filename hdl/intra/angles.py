@@ -44,15 +44,3 @@ def needs_smoothing(m: Module, mode, log2_size, is_luma, name: str) -> Signal:
         with m.If((log2_size == log2) & is_luma):
             m.d.comb += flag.eq(Const(row, unsigned(64)).bit_select(mode, 1))
     return flag
-
-
-def needs_projection(m: Module, mode, log2_size, name: str) -> Signal:
-    """Does this mode read side samples through the inverse angle, (nTbS * intraPredAngle) >> 5 < -1?"""
-    flag = Signal(name=f"{name}_project")
-    for log2 in (2, 3, 4, 5):
-        row = 0
-        for value, angle in enumerate(INTRA_PRED_ANGLE, start=2):
-            row |= (((angle << log2) >> 5) < -1) << value
-        with m.If(log2_size == log2):
-            m.d.comb += flag.eq(Const(row, unsigned(64)).bit_select(mode, 1))
-    return flag

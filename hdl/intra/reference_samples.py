@@ -1,183 +1,229 @@
-"""The reference samples of one prediction block: held, smoothed, and extended for negative angles."""
+"""The reference samples of prediction blocks: smoothed and extended for negative angles on their way into LUT RAM."""
 
 from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hdl.intra.adders import multiple, sum_tree
-from hdl.intra.angles import INVERSE_ANGLE, angle_of
+from hdl.intra.adders import carried, multiple, sum_tree
+from hdl.intra.angles import INTRA_PRED_ANGLE, INVERSE_ANGLE
 
 ROW = data.ArrayLayout(unsigned(8), 8)
-MAX_ROWS = 8  # of 8 samples: 2 * 32 on each side
 
 
-class ReferenceArrays(data.Struct):
-    """What the predictor looks at. 'main' runs along the prediction's own axis: the top row for planar, DC and the
-    vertical modes, the left column for the horizontal modes (loaded exchanged); 'side' is the other one.
+class ReferenceRead(data.Struct):
+    """What the predictor looks at: which set, from which sample of the main axis, beside which row."""
 
-    main: ref[1..64] of 8.4.4.2.6; row k holds ref[8k+1 .. 8k+8].
-    extension: ref[-31..0]; row k holds ref[-8k-7 .. -8k], so extension[0][7] is the corner.
-    """
+    which: 1
+    first: signed(7)  # window[0] is ref[first + 1]
+    y: 4  # in units of the predictor's rows
 
-    main: data.ArrayLayout(ROW, MAX_ROWS)
-    extension: data.ArrayLayout(ROW, 4)
-    side: data.ArrayLayout(ROW, MAX_ROWS)
+
+class References(data.Struct):
+    """The answer. 'main' runs along the prediction's own axis: the top row for planar, DC and the vertical modes, the
+    left column for the horizontal modes (loaded exchanged); 'side' is the other one. ref is that of 8.4.4.2.6."""
+
+    window: ROW  # `rows` + 4 samples of ref
+    side: data.ArrayLayout(unsigned(8), 4)  # `rows` samples
     corner: 8
+    main_end: 8  # main[N], side[N]
+    side_end: 8
     dc_sum: 14  # over main[0..N-1] and side[0..N-1], as loaded
 
 
 class ReferenceSamples(wiring.Component):
-    """Reference samples of one block of N = 4..32, in registers: smoothing of H.265 8.4.4.2.3, projection of 8.4.4.2.6.
+    """Holds `sets` of reference samples of blocks of N = 4..32: smoothing of H.265 8.4.4.2.3, projection of 8.4.4.2.6.
 
-    Operations, one at a time; a strobe while `busy` is not allowed:
-      load     one row of eight samples a side and cycle, nearest the corner first, 2N/8 rows (one for N = 4);
-               `first` goes with the first row and takes `corner`. Rows arrive after substitution (8.4.4.2.2) and
-               already exchanged for horizontal modes.
-      smooth   [1 2 1] or, at N = 32 luma with flat edges, strong smoothing. 2N/8 cycles, one more at N = 32.
-      project  fills ref[-1..-31] from the side for the negative angle of `mode`. max(1, N/8) cycles.
-    `log2_size` and `mode` stay stable from the strobe until `busy` falls. `arrays` is valid in the cycle after the
-    last one.
-
-    Latency: an operation takes effect at the clock edge. Reset: none needed, `first` starts afresh.
+    Loaded by rows of eight samples of both sides, nearest the corner first, 2N/8 rows (one for N = 4), one in each
+    cycle with `valid`, without gaps; `first` and `last` are marked. Rows arrive after substitution (8.4.4.2.2) and
+    already exchanged for horizontal modes; `corner` goes with the first one, `which`, `log2_size`, `mode` and
+    `smooth` (filterFlag) with each.
+    A block of N = 32 to be smoothed is loaded twice: the first time decides on the strong filter.
+    `read` is answered in the same cycle by `references`, `latency` cycles after the last row at the earliest.
+    `rows` of the predictor: 2 or 4. Throughput: a row a cycle, blocks back to back.
     Arithmetic: unsigned 8 bit samples; rounding as in the standard, exact.
     """
 
-    load: In(1)
-    first: In(1)
-    main: In(ROW)
-    side: In(ROW)
-    corner: In(8)
-    log2_size: In(3)
-    mode: In(6)
-    smooth: In(1)
-    project: In(1)
-    busy: Out(1)
-    arrays: Out(ReferenceArrays)
+    latency = 2
+
+    def __init__(self, rows: int, sets: int = 1):
+        self.rows, self.sets = rows, sets
+        super().__init__(
+            {
+                "valid": In(1),
+                "first": In(1),
+                "last": In(1),
+                "main": In(ROW),
+                "side": In(ROW),
+                "corner": In(8),
+                "which": In(1),
+                "log2_size": In(3),
+                "mode": In(6),
+                "smooth": In(1),
+                "read": In(ReferenceRead),
+                "references": Out(References),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        rows = {
-            axis: [Signal(ROW, name=f"{axis}_{k}", reset_less=True) for k in range(MAX_ROWS)]
-            for axis in ("main", "side")
+        # One row waits for the first sample of the next.
+        held = {
+            name: Signal.like(getattr(self, name), name=f"held_{name}", reset_less=True)
+            for name in ("first", "last", "main", "side", "which", "log2_size", "smooth")
         }
-        extension = [Signal(ROW, name=f"extension_{k}", reset_less=True) for k in range(4)]
-        corner = Signal(8, reset_less=True)
-        dc_sum = Signal(14, reset_less=True)
-        for axis, port in (("main", self.arrays.main), ("side", self.arrays.side)):
-            m.d.comb += [port[k].eq(row) for k, row in enumerate(rows[axis])]
-        m.d.comb += [
-            self.arrays.corner.eq(corner),
-            self.arrays.dc_sum.eq(dc_sum),
-            self.arrays.extension[0].eq(Cat(extension[0].as_value()[:56], corner)),
-            *(self.arrays.extension[k].eq(extension[k]) for k in (1, 2, 3)),
-        ]
+        m.d.sync += [signal.eq(getattr(self, name)) for name, signal in held.items()]
+        held |= {name: Signal(n, name=f"held_{name}") for name, n in (("valid", 1), ("index", 3), ("corner", 8))}
+        m.d.sync += [held["valid"].eq(self.valid), held["index"].eq(held["index"] + 1)]
+        with m.If(self.valid & self.first):
+            m.d.sync += [held["index"].eq(0), held["corner"].eq(self.corner)]
 
-        step = Signal(range(MAX_ROWS))
-        smoothing = Signal()
-        projecting = Signal()
-        last = Signal(range(MAX_ROWS))  # index of the last row of a side
-        large = Signal()
-        m.d.comb += [
-            last.eq((1 << self.log2_size) // 4 - 1),
-            large.eq(self.log2_size == 5),
-            self.busy.eq(smoothing | projecting),
-        ]
-
-        rotate = Signal()
-        m.d.comb += rotate.eq((self.smooth & ~large) | smoothing)
-        smoothed = self._smooth(m, rows, corner, step, last, rotate, large)
-        for axis, port in (("main", self.main), ("side", self.side)):
-            entering = Signal(ROW, name=f"{axis}_entering")
-            m.d.comb += entering.eq(Mux(self.load, port.as_value(), smoothed[axis].as_value()))
-            with m.If(self.load | rotate):
-                for k, row in enumerate(rows[axis]):
-                    following = rows[axis][k + 1] if k + 1 < MAX_ROWS else entering
-                    m.d.sync += row.eq(Mux(last == k, entering, following) if k in (0, 1, 3) else following)
-
-        with m.If(self.load):
-            with m.If(self.first):
-                m.d.sync += [corner.eq(self.corner), step.eq(1)]
-            with m.Else():
-                m.d.sync += step.eq(step + 1)
-            self._sum(m, dc_sum, step)
-            with m.If(Mux(self.first, 0, step) == last):
-                m.d.sync += step.eq(0)
-        with m.If(self.smooth):
-            m.d.sync += smoothing.eq(1)
-        with m.If(rotate):
-            m.d.sync += step.eq(step + 1)
-            with m.If(step == last):
-                m.d.sync += [step.eq(0), smoothing.eq(0)]
-        self._project(m, rows["side"], extension, step, projecting)
+        rows, corner = self._smooth(m, held)
+        lanes = self._line(m, held, rows)
+        self._rotate(m, lanes)
+        self._beside(m, held, rows, corner)
         return m
 
-    def _sum(self, m, dc_sum, step):
-        """Add the loaded row to dc_sum where it is within the first N samples of a side."""
-        near, far = (
-            sum_tree([port[i] for port in (self.main, self.side) for i in part]) for part in (range(4), range(4, 8))
-        )
-        added = Signal(12)
-        m.d.comb += added.eq(near + Mux(self.log2_size == 2, 0, far))
-        with m.If(self.first):
-            m.d.sync += dc_sum.eq(added)
-        with m.Elif(step < ((1 << self.log2_size) >> 3)):
-            m.d.sync += dc_sum.eq(dc_sum + added)
+    def _place(self, index, which):
+        return Cat(index, which) if self.sets == 2 else index
 
-    def _smooth(self, m, rows, corner, step, last, rotate, large):
-        """The smoothed form of row 0 of each side: it goes round to the end while the others move down."""
-        chosen, strong = Signal(), Signal()
-        m.d.comb += strong.eq(chosen & large)
-        flat, smoothed = {}, {}
+    def _smooth(self, m, held):
+        """The held rows and the corner, smoothed where they are to be."""
+        corner, index = held["corner"], held["index"]
+        strong, level = Signal(), {axis: Signal(name=f"{axis}_level", reset_less=True) for axis in ("main", "side")}
+        m.d.comb += strong.eq((held["log2_size"] == 5) & level["main"] & level["side"])
+        smoothed = {}
         for axis in ("main", "side"):
-            row, following = rows[axis][0], rows[axis][1]
-            before = Signal(8, name=f"{axis}_before")
-            kept = Signal(8, name=f"{axis}_kept", reset_less=True)
-            m.d.comb += before.eq(Mux(step == 0, corner, kept))
-            around = [before, *(row[i] for i in range(8)), following[0]]
-            normal = [Signal(8, name=f"{axis}_normal_{i}") for i in range(8)]
-            m.d.comb += [normal[i].eq((around[i] + (around[i + 1] << 1) + around[i + 2] + 2) >> 2) for i in range(8)]
-            with m.If(step == last):
-                m.d.comb += normal[7].eq(row[7])
+            row = held[axis]
+            kept, before = Signal(8, name=f"{axis}_kept", reset_less=True), Signal(8, name=f"{axis}_before")
+            m.d.comb += before.eq(Mux(held["first"], corner, kept))
+            m.d.sync += kept.eq(row[7])
+            around = [before, *(row[i] for i in range(8)), getattr(self, axis)[0]]
 
             # Strong: ((63 - i) * corner + (i + 1) * end + 32) >> 6 = (64 * corner + 32 + (i + 1) * slope) >> 6.
-            end, middle = rows[axis][7][7], rows[axis][3][7]
+            middle, slope = Signal(8, name=f"{axis}_middle", reset_less=True), Signal(signed(9), name=f"{axis}_slope")
+            base, next_base = Signal(14, name=f"{axis}_base"), Signal(14, name=f"{axis}_next_base", reset_less=True)
             bend = Signal(signed(11), name=f"{axis}_bend")
-            slope = Signal(signed(9), name=f"{axis}_slope", reset_less=True)
-            base = Signal(signed(17), name=f"{axis}_base", reset_less=True)
-            m.d.comb += bend.eq(corner + end - (middle << 1))
-            flat[axis] = (bend < 8) & (bend > -8)
-            with m.If(self.smooth):
-                m.d.sync += [slope.eq(end - corner), base.eq((corner << 6) + 32)]
-            with m.If(rotate):
-                m.d.sync += [kept.eq(row[7]), base.eq(base + (slope << 3))]
-            smoothed[axis] = Signal(ROW, name=f"{axis}_smoothed")
-            m.d.comb += [
-                smoothed[axis][i].eq(Mux(strong, ((base + multiple(slope, i + 1)) >> 6)[:8], normal[i]))
-                for i in range(8)
-            ]
-        with m.If(self.smooth):
-            m.d.sync += chosen.eq(flat["main"] & flat["side"])
-        around_corner = rows["main"][0][0] + rows["side"][0][0] + (corner << 1) + 2
-        with m.If(rotate & (step == 0) & ~strong):
-            m.d.sync += corner.eq(around_corner >> 2)
-        return smoothed
+            m.d.comb += bend.eq(corner + row[7] - (middle << 1))
+            with m.If(held["valid"] & (index == 3)):
+                m.d.sync += middle.eq(row[7])
+            with m.If(held["valid"] & (index == 7)):
+                m.d.sync += [slope.eq(row[7] - corner), level[axis].eq((bend < 8) & (bend > -8))]
+            m.d.comb += base.eq(Mux(held["first"], (corner << 6) + 32, next_base))
+            m.d.sync += next_base.eq(base + (slope << 3))
 
-    def _project(self, m, side, extension, step, projecting):
-        """Row k of the extension, all eight samples at once, through 32-way selects with constant inputs."""
-        angle = angle_of(m, self.mode, "projected")
-        active = Signal()
-        m.d.comb += active.eq(self.project | projecting)
-        row = Signal(ROW, name="projected_row")
-        with m.Switch(Cat(step[:2], (-angle)[:6])):
-            for k in range(4):
-                for absolute, inverse in INVERSE_ANGLE.items():
-                    with m.Case(k | absolute << 2):
-                        for lane in range(8):
-                            distance = 8 * k + 7 - lane
-                            index = ((distance * inverse + 128) >> 8) - 1
-                            if distance > 0 and index < 32:
-                                m.d.comb += row[lane].eq(side[index >> 3][index & 7])
-        with m.If(active):
-            m.d.sync += [Array(extension)[step[:2]].eq(row), step.eq(step + 1), projecting.eq(1)]
-            with m.If(step == (((1 << self.log2_size) - 1) >> 3)):
-                m.d.sync += [step.eq(0), projecting.eq(0)]
+            smoothed[axis] = Signal(ROW, name=f"{axis}_smoothed")
+            m.d.comb += smoothed[axis].eq(row)
+            with m.If(held["smooth"]):
+                for i in range(8):
+                    normal, bent = Signal(10, name=f"{axis}_normal_{i}"), Signal(14, name=f"{axis}_bent_{i}")
+                    m.d.comb += normal.eq(carried(around[i], around[i + 2], 1) + Cat(1, around[i + 1]))
+                    m.d.comb += bent.eq(base + multiple(slope, i + 1))
+                    m.d.comb += smoothed[axis][i].eq(Mux(strong, bent[6:], normal[2:]))
+                with m.If(held["last"]):
+                    m.d.comb += smoothed[axis][7].eq(row[7])
+        around = carried(held["main"][0], held["side"][0], 1) + Cat(1, corner)
+        return smoothed, Mux(held["smooth"] & ~strong, around[2:10], corner)
+
+    def _line(self, m, held, rows):
+        """Main axis in eight banks, by the sample's place in its row; what `read` wants of each bank."""
+        shift = self.read.first[:3]
+        code, negative = Signal(3, reset_less=True), Signal(reset_less=True)
+        with m.Switch(self.mode):
+            for mode, angle in enumerate(INTRA_PRED_ANGLE, start=2):
+                if angle < 0:
+                    with m.Case(mode):
+                        m.d.sync += [code.eq(list(INVERSE_ANGLE).index(-angle)), negative.eq(1)]
+            with m.Default():
+                m.d.sync += negative.eq(0)
+        lanes = []
+        for lane in range(8):
+            main = Memory(shape=8, depth=8 * self.sets, init=[])
+            extension = Memory(shape=8, depth=4 * self.sets, init=[])
+            m.submodules[f"main_{lane}"], m.submodules[f"extension_{lane}"] = main, extension
+            write, scatter = main.write_port(), extension.write_port()
+            m.d.comb += [
+                write.en.eq(held["valid"]),
+                write.addr.eq(self._place(held["index"], held["which"])),
+                write.data.eq(rows["main"][lane]),
+            ]
+
+            # ref[-distance] is a sample of the side: of each row of it, at most one comes to this bank.
+            source, place, wanted = (
+                Signal(bits, name=f"{name}_{lane}") for name, bits in (("source", 3), ("place", 2), ("wanted", 1))
+            )
+            with m.Switch(Cat(held["index"][:2], code)):
+                for number, inverse in enumerate(INVERSE_ANGLE.values()):
+                    for k in range(4):
+                        distance = 8 * k + 7 - lane
+                        index = ((distance * inverse + 128) >> 8) - 1
+                        if distance > 0 and index < 32:
+                            with m.Case(index >> 3 | number << 2):
+                                m.d.comb += [source.eq(index & 7), place.eq(k), wanted.eq(1)]
+            m.d.comb += [
+                scatter.en.eq(held["valid"] & negative & ~held["index"][2] & wanted),
+                scatter.addr.eq(self._place(place, held["which"])),
+                scatter.data.eq(rows["side"].as_value().word_select(source, 8)),
+            ]
+
+            row = Signal(signed(4), name=f"read_row_{lane}")
+            near, far = main.read_port(domain="comb"), extension.read_port(domain="comb")
+            m.d.comb += [
+                row.eq((self.read.first >> 3) + (shift > lane)),
+                near.addr.eq(self._place(row[:3], self.read.which)),
+                far.addr.eq(self._place(~row[:2], self.read.which)),
+            ]
+            negative_row = far.data if lane < 7 else Mux(row[:2] == 3, self.references.corner, far.data)
+            lanes.append(Mux(row[3], negative_row, near.data))
+        return lanes
+
+    def _rotate(self, m, lanes):
+        width = self.rows + 4
+        for bit in (2, 1, 0):
+            count = min(8, width - 1 + (1 << bit))
+            shifted = [Signal(8, name=f"shifted_{bit}_{i}") for i in range(count)]
+            for i, out in enumerate(shifted):
+                m.d.comb += out.eq(Mux(self.read.first[bit], lanes[(i + (1 << bit)) % 8], lanes[i]))
+            lanes = shifted
+        m.d.comb += [self.references.window[i].eq(lane) for i, lane in enumerate(lanes)]
+
+    def _beside(self, m, held, rows, corner):
+        """Side samples, and what there is one of in each set."""
+        first, index, log2_size = held["first"], held["index"], held["log2_size"]
+        m.submodules.side = side = Memory(shape=64, depth=4 * self.sets, init=[])
+        write, read = side.write_port(), side.read_port(domain="comb")
+        parts = 4 - self.rows.bit_length()  # bits of the place in a row
+        m.d.comb += [
+            write.en.eq(held["valid"] & ~index[2]),
+            write.addr.eq(self._place(index[:2], held["which"])),
+            write.data.eq(rows["side"]),
+            read.addr.eq(self._place(self.read.y[parts:][:2], self.read.which)),
+            self.references.side.eq(read.data.word_select(self.read.y[:parts], 8 * self.rows)),
+        ]
+
+        within = Signal()
+        m.d.comb += within.eq(index == ((1 << log2_size) >> 3)[:3])  # the row that holds sample N
+        near, far = (
+            sum_tree([held[axis][i] for axis in ("main", "side") for i in part]) for part in (range(4), range(4, 8))
+        )
+        added, dc_sum, total = Signal(12), Signal(14), Signal(14, reset_less=True)
+        m.d.comb += [
+            added.eq(near + Mux(log2_size == 2, 0, far)),
+            dc_sum.eq(Mux(first, 0, total) + added),
+        ]
+        with m.If(held["valid"]):
+            m.d.sync += total.eq(dc_sum)
+        before_end = index < ((1 << log2_size) >> 3)
+        updates = {
+            "corner": (first, corner),
+            "main_end": (within, Mux(log2_size == 2, rows["main"][4], rows["main"][0])),
+            "side_end": (within, Mux(log2_size == 2, rows["side"][4], rows["side"][0])),
+            "dc_sum": (first | before_end, dc_sum),
+        }
+        for name, (changes, value) in updates.items():
+            kept = [Signal.like(value, name=f"{name}_{k}", reset_less=True) for k in range(self.sets)]
+            for k, each in enumerate(kept):
+                with m.If(held["valid"] & changes & (held["which"] == k)):
+                    m.d.sync += each.eq(value)
+            out = Array(kept)[self.read.which] if self.sets == 2 else kept[0]
+            m.d.comb += self.references[name].eq(out)

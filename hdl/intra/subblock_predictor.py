@@ -1,49 +1,64 @@
-"""Predicts one 4x4 sub-block of a prediction block per cycle: planar, DC, angular."""
+"""Predicts one 4x4 sub-block of a prediction block after the other: planar, DC, angular."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.common.arithmetic import clip
-from hdl.intra.adders import multiple, product, sum_tree
+from hdl.intra.adders import multiple, product, weighted
 from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, angle_of, is_swapped
-from hdl.intra.reference_samples import ReferenceArrays
+from hdl.intra.reference_samples import ReferenceRead, References
 
 BLOCK = data.ArrayLayout(unsigned(8), 16)
+SIZES = (2, 3, 4, 5)
 
 
 class PredictorCommand(data.Struct):
-    """Which sub-block: the block's mode and size, and the sub-block's place in it, in units of 4 samples."""
+    """Which part of which sub-block: the block's mode and size, and the place in it."""
 
     mode: 6  # IntraPredMode, 0..34
     log2_size: 3  # 2..5
     is_luma: 1  # cIdx is 0: boundary filters of DC and of modes 10 and 26 where N < 32
-    x: 3
+    x: 3  # of the sub-block, in units of 4 samples
     y: 3
+    part: 1  # half of it, where two rows are made at a time
+    which: 1  # set of references
 
 
 class SubblockPredictor(wiring.Component):
-    """Intra sample prediction of H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), 16 samples a cycle.
+    """Intra sample prediction of H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), `rows` of 4 samples
+    a cycle, of blocks of log2 size `sizes`.
 
-    `command` is taken in every cycle with `valid`. `arrays` is looked at one cycle after the command
-    (in that cycle only), so a command may go out while the last reference row is loaded. `samples`
-    (raster order in the sub-block) come with `o_valid`, `latency` cycles after the command.
+    `command` is taken in every cycle with `valid`; with `rows` = 2 the parts 0 and 1 of a sub-block follow each other.
+    `references` answer `read` in the same cycle, one after the command. With `sizes` of 2 alone window[0] is ref[-3],
+    ref[1] or ref[2]. `samples` (raster order in the sub-block) come with `o_valid`, `latency` cycles after the
+    command of the last part.
     The horizontal modes are predicted as vertical ones from exchanged arrays and transposed at the end.
-    No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: one sub-block a cycle.
+    No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: a sub-block in 4 / `rows` cycles.
     """
 
     latency = 4
 
-    command: In(PredictorCommand)
-    valid: In(1)
-    arrays: In(ReferenceArrays)
-    samples: Out(BLOCK)
-    o_valid: Out(1)
+    def __init__(self, rows: int = 4, sizes: tuple = SIZES):
+        if rows not in (2, 4):
+            raise ValueError(f"{rows} rows a cycle: 2 or 4 are possible")
+        self.rows, self.sizes = rows, sizes
+        self._y_bits = 3 if rows == 4 else 4
+        super().__init__(
+            {
+                "command": In(PredictorCommand),
+                "valid": In(1),
+                "read": Out(ReferenceRead),
+                "references": In(References),
+                "samples": Out(BLOCK),
+                "o_valid": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
+        is_last = self.command.part if self.rows == 2 else 1
         valids = Signal(self.latency)
-        m.d.sync += valids.eq(Cat(self.valid, valids))
+        m.d.sync += valids.eq(Cat(self.valid & is_last, valids))
         m.d.comb += self.o_valid.eq(valids[-1])
 
         commands = [self.command]
@@ -57,152 +72,155 @@ class SubblockPredictor(wiring.Component):
         self._finish(m, commands[3], parts)
         return m
 
+    def _scale(self, command):
+        """5 - log2(N)."""
+        return 3 if self.sizes == (2,) else Cat(~command.log2_size[0], command.log2_size[1])
+
     def _locate(self, m, command):
-        """Stage 1: the eight references that the four rows of the sub-block need, and each row's place in them."""
+        """Stage 1: the references that the rows of the sub-block need, and each row's place in them."""
         angle = angle_of(m, command.mode, "command")
         swapped = is_swapped(command.mode)
         x, y = Mux(swapped, command.y, command.x), Mux(swapped, command.x, command.y)
-        rows = [Signal(signed(13), name=f"row_position_{r}") for r in range(4)]
-        start = Signal(signed(13))
-        m.d.comb += start.eq(product(angle, y) << 2)
-        m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(4)]
-        base = Signal(signed(8))
-        m.d.comb += base.eq(Mux(angle < 0, rows[3] >> 5, rows[0] >> 5))
+        if self.rows == 2:
+            y = Cat(command.part, y)
+        rows = [Signal(signed(12), name=f"row_position_{r}") for r in range(self.rows)]
+        start = Signal(signed(12))
+        m.d.comb += start.eq(product(angle, y) << self.rows.bit_length() - 1)
+        m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(self.rows)]
+        base = Signal(signed(7))
+        if self.sizes == (2,):  # the eight samples on either side of the corner hold all, but at 45 degrees
+            m.d.comb += base.eq(Mux(angle < 0, -4, angle[5]))
+        else:
+            m.d.comb += base.eq(Mux(angle < 0, rows[-1] >> 5, rows[0] >> 5))
 
         where = {
             "x": Signal(3, name="where_x", reset_less=True),
-            "y": Signal(3, name="where_y", reset_less=True),
-            "first": Signal(signed(8), name="where_first", reset_less=True),  # ref[first + 1] is window[0]
-            "offset": [Signal(2, name=f"where_offset_{r}", reset_less=True) for r in range(4)],
-            "fraction": [Signal(5, name=f"where_fraction_{r}", reset_less=True) for r in range(4)],
+            "y": Signal(self._y_bits, name="where_y", reset_less=True),  # in units of `rows`
+            "first": Signal(signed(7), name="where_first", reset_less=True),  # ref[first + 1] is window[0]
+            "offset": [Signal(range(self.rows), name=f"where_offset_{r}", reset_less=True) for r in range(self.rows)],
+            "fraction": [Signal(5, name=f"where_fraction_{r}", reset_less=True) for r in range(self.rows)],
         }
         m.d.sync += [where["x"].eq(x), where["y"].eq(y), where["first"].eq(base + (x << 2))]
-        m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(4)]
-        m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(4)]
+        m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(self.rows)]
+        m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(self.rows)]
         return where
 
     def _select(self, m, command, where):
-        """Stage 2: read the references. Rows of the arrays by select, then a shift by 0..7 samples."""
-        arrays = self.arrays
-        # Rows -4..7 of the main axis, the even and the odd ones apart: two neighbours are one of each.
-        index = Signal(4)
-        m.d.comb += index.eq((where["first"] >> 3) + 4)
-        line = [arrays.extension[k] for k in (3, 2, 1, 0)] + [arrays.main[k] for k in range(8)]
-        even, odd = Signal(64), Signal(64)
-        m.d.comb += [
-            even.eq(Array(line[0::2] + line[10:11])[(index + 1) >> 1]),
-            odd.eq(Array(line[1::2])[index >> 1]),
-        ]
-        pair = Mux(index[0], Cat(odd, even), Cat(even, odd))
-        window = Signal(data.ArrayLayout(unsigned(8), 8), reset_less=True)
-        shift = where["first"][:3]
-        for bit in (2, 1, 0):
-            pair = Mux(shift[bit], pair[8 << bit :], pair)[: 8 * (7 + (1 << bit))]
-        m.d.sync += window.as_value().eq(pair[:64])
+        """Stage 2: the references, and what they are weighted with."""
+        references, read = self.references, self.read
+        m.d.comb += [read.which.eq(command.which), read.first.eq(where["first"]), read.y.eq(where["y"])]
+        taken = {
+            "window": Signal(data.ArrayLayout(unsigned(8), self.rows + 4), name="window", reset_less=True),
+            "side": Signal(data.ArrayLayout(unsigned(8), self.rows), name="side", reset_less=True),
+        }
+        taken |= {name: Signal(8, name=name, reset_less=True) for name in ("corner", "main_end", "side_end")}
+        m.d.sync += [Value.cast(signal).eq(Value.cast(references[name])) for name, signal in taken.items()]
+        taken["dc"] = Signal(8, name="dc", reset_less=True)
+        doubled = ((references.dc_sum << self._scale(command)) >> 5)[:9]
+        m.d.sync += taken["dc"].eq((doubled + 1) >> 1)
 
-        side = Signal(32, reset_less=True)
-        m.d.sync += side.eq(Array(arrays.side[k >> 1].as_value()[32 * (k & 1) :][:32] for k in range(8))[where["y"]])
-        ends = {}
-        for axis in ("main", "side"):
-            array = arrays[axis]
-            ends[axis] = Signal(8, name=f"{axis}_end", reset_less=True)
-            choices = [array[0][4], array[1][0], array[2][0], array[4][0]]  # ref[N + 1]
-            m.d.sync += ends[axis].eq(Array(choices)[(command.log2_size - 2)[:2]])
-        corner, dc = Signal(8, reset_less=True), Signal(8, reset_less=True)
-        m.d.sync += corner.eq(arrays.corner)
-        with m.Switch(command.log2_size):
-            for log2 in (2, 3, 4, 5):
-                with m.Case(log2):
-                    m.d.sync += dc.eq((arrays.dc_sum + (1 << log2)) >> (log2 + 1))
-
-        taken = {"offset": [], "fraction": []}
-        for name in taken:
-            for r in range(4):
-                taken[name].append(Signal.like(where[name][r], name=f"taken_{name}_{r}", reset_less=True))
-                m.d.sync += taken[name][r].eq(where[name][r])
+        # Of planar: the far end's weight, of 32, before the first column (in units of 4) and row (of `rows`).
         for name in ("x", "y"):
-            taken[name] = Signal(3, name=f"taken_{name}", reset_less=True)
-            m.d.sync += taken[name].eq(where[name])
-        taken |= {"window": window, "side": [side[8 * r :][:8] for r in range(4)], "ends": ends}
-        return taken | {"corner": corner, "dc": dc}
+            taken[name] = Signal.like(where[name], name=f"taken_{name}", reset_less=True)
+            m.d.sync += taken[name].eq(where[name] << self._scale(command))
+        for name in ("offset", "fraction"):
+            taken[name] = [
+                Signal.like(value, name=f"taken_{name}_{r}", reset_less=True) for r, value in enumerate(where[name])
+            ]
+            m.d.sync += [out.eq(value) for out, value in zip(taken[name], where[name])]
+        return taken
 
     def _interpolate(self, m, command, taken):
-        """Stage 3: angular samples with the edge of modes 10 and 26; terms of planar; DC with its edges."""
-        window, side, ends, dc = taken["window"], taken["side"], taken["ends"], taken["dc"]
-        main = [window[i] for i in range(4)]  # ref[4x + 1 ...] when the angle is 0, as for planar and DC
-        filtered = Signal()
-        m.d.comb += filtered.eq(command.is_luma & (command.log2_size != 5))
-        left_edge, top_edge = Signal(), Signal()
-        m.d.comb += [left_edge.eq(filtered & (taken["x"] == 0)), top_edge.eq(filtered & (taken["y"] == 0))]
-        straight = (command.mode == HORIZONTAL) | (command.mode == VERTICAL)
+        """Stage 3: angular samples with the edge of modes 10 and 26; DC with its edges; terms of planar.
 
-        direct = Signal(BLOCK, reset_less=True)  # angular or DC
-        for r in range(4):
-            row = Signal(data.ArrayLayout(unsigned(8), 5), name=f"row_{r}")
-            with m.Switch(taken["offset"][r]):
-                for offset in range(4):
-                    with m.Case(offset):
-                        m.d.comb += [row[i].eq(window[offset + i]) for i in range(min(5, 8 - offset))]
+        Samples of a mode that is not `command`'s are 0."""
+        window, side, dc = taken["window"], taken["side"], taken["dc"]
+        is_dc, is_angular = command.mode == DC, command.mode > DC
+        filtered, left_edge, top_edge = Signal(), Signal(), Signal()
+        m.d.comb += [
+            filtered.eq(command.is_luma & (command.log2_size != 5)),
+            left_edge.eq(filtered & (taken["x"] == 0)),
+            top_edge.eq(filtered & (taken["y"] == 0)),
+        ]
+        straight = left_edge & ((command.mode == HORIZONTAL) | (command.mode == VERTICAL))
+
+        parts = {"angular": [], "flat": [], "row": [], "column": []}
+        triple = Signal(10)
+        m.d.comb += triple.eq(multiple(dc, 3) + 2)
+        inner = Signal(8, name="flat", reset_less=True)
+        m.d.sync += inner.eq(Mux(is_dc, dc, 0))
+        for r in range(self.rows):
+            row = window.as_value()
+            for bit in reversed(range(len(taken["offset"][r]))):
+                row = Mux(taken["offset"][r][bit], row[8 << bit :], row)[: 8 * (4 + (1 << bit))]
+            row = [row[8 * i :][:8] for i in range(5)]
             for c in range(4):
-                # (32 - f) * a + f * b = a + the sum over the bits of f of 2^bit times b where it is 1, else a.
-                near, far, fraction = row[c], row[c + 1], taken["fraction"][r]
-                shares = [Mux(fraction[bit], far, near) << bit for bit in range(5)]
-                angular = Signal(8, name=f"angular_{r}_{c}")
-                m.d.comb += angular.eq(
-                    sum_tree([shares[0], shares[1], shares[2], shares[3], near + 16, shares[4]]) >> 5
-                )
-                flat = Signal(8, name=f"flat_{r}_{c}")
-                m.d.comb += flat.eq(dc)
-                if r == 0:
-                    with m.If(top_edge):
-                        m.d.comb += flat.eq((main[c] + multiple(dc, 3) + 2) >> 2)
+                angular, flat = Signal(8, name=f"angular_{r}_{c}", reset_less=True), inner
+                m.d.sync += angular.eq(weighted(row[c], row[c + 1], taken["fraction"][r]))
                 if c == 0:
-                    with m.If(left_edge):
-                        m.d.comb += flat.eq((side[r] + multiple(dc, 3) + 2) >> 2)
-                        with m.If(straight):
-                            m.d.comb += angular.eq(clip(main[0] + ((side[r] - taken["corner"]) >> 1), 0, 255))
-                if r == 0 and c == 0:
-                    with m.If(left_edge & top_edge):
-                        m.d.comb += flat.eq((main[0] + side[0] + (dc << 1) + 2) >> 2)
-                m.d.sync += direct[4 * r + c].eq(Mux(command.mode == DC, flat, angular))
+                    bent = Signal(signed(10), name=f"bent_{r}")
+                    m.d.comb += bent.eq(window[0] + ((side[r] - taken["corner"]) >> 1))
+                    with m.If(straight):
+                        m.d.sync += angular.eq((bent[:8] | bent[8].replicate(8)) & ~bent[9].replicate(8))
+                with m.If(~is_angular):
+                    m.d.sync += angular.eq(0)
+                if c == 0 or r == 0:
+                    flat = Signal(8, name=f"flat_{r}_{c}", reset_less=True)
+                    m.d.sync += flat.eq(dc)
+                    with m.If(left_edge if r else top_edge):
+                        m.d.sync += flat.eq(((side[r] if r else window[c]) + triple) >> 2)
+                    if r == c:
+                        with m.If(left_edge):
+                            m.d.sync += flat.eq((side[0] + Mux(top_edge, window[0] + (dc << 1) + 2, triple)) >> 2)
+                    with m.If(~is_dc):
+                        m.d.sync += flat.eq(0)
+                parts["angular"].append(angular)
+                parts["flat"].append(flat)
 
-        # Planar: N*side[y] + (x+1)*(main[N]-side[y]) + N*main[x] + (y+1)*(side[N]-main[x]) + N, the parts of a row
-        # and those of a column apart.
-        parts = {"direct": direct}
-        for name, near, far, place in (("row", side, ends["main"], "x"), ("column", main, ends["side"], "y")):
-            slopes = [Signal(signed(9), name=f"{name}_slope_{i}", reset_less=True) for i in range(4)]
-            starts = [Signal(signed(15), name=f"{name}_start_{i}", reset_less=True) for i in range(4)]
-            for i in range(4):
-                slope = Signal(signed(9), name=f"{name}_difference_{i}")
+        # Planar, of 64 units: (32 - v) * near + v * far + 16 for the row and for the column, v being far's weight.
+        for name, near, far, weight, unit in (
+            ("row", side, taken["main_end"], taken["x"], 4),
+            ("column", window, taken["side_end"], taken["y"], self.rows),
+        ):
+            end = Signal(8, name=f"{name}_end", reset_less=True)
+            m.d.sync += end.eq(far)
+            for i in range(self.rows if name == "row" else 4):
+                slope = Signal(signed(9), name=f"{name}_slope_{i}")
                 m.d.comb += slope.eq(far - near[i])
-                m.d.sync += slopes[i].eq(slope)
-                scaled = Signal(14, name=f"{name}_scaled_{i}")
-                with m.Switch(command.log2_size):
-                    for log2 in (2, 3, 4, 5):
-                        with m.Case(log2):
-                            m.d.comb += scaled.eq((near[i] << log2) + ((1 << log2) if name == "row" else 0))
-                m.d.sync += starts[i].eq(scaled + (product(slope, taken[place]) << 2))
-            parts[name] = (starts, slopes)
+                step = Signal(signed(12), name=f"{name}_step_{i}", reset_less=True)
+                start = Signal(13, name=f"{name}_start_{i}", reset_less=True)
+                first = Cat(Const(16 // unit, 6 - unit.bit_length()), near[i])
+                m.d.sync += [
+                    step.eq(slope << self._scale(command)),
+                    start.eq(product(slope, weight, first) << unit.bit_length() - 1),
+                ]
+                parts[name].append((start, step, end))
         return parts
 
     def _finish(self, m, command, parts):
         """Stage 4: planar's sum, the choice, and the transpose of the horizontal modes."""
-        (row_start, row_slope), (column_start, column_slope) = parts["row"], parts["column"]
-        block = Signal(BLOCK)
+        lines = {"row": [], "column": []}
+        for name, line in lines.items():
+            for k, (start, step, end) in enumerate(parts[name]):
+                terms = [Signal(13, name=f"{name}_term_{k}_{i}") for i in range(4 if name == "row" else self.rows)]
+                for i, term in enumerate(terms):
+                    before, shift = (terms[0], 1) if i == 2 else (start, (0, 1, 0, 2)[i])
+                    m.d.comb += term.eq(before + (step << shift))
+                if self.sizes == (2,):  # the far end itself
+                    m.d.comb += terms[3].eq((end << 5) + 16)
+                line.append(terms)
+        is_planar, swapped = command.mode == PLANAR, is_swapped(command.mode)
+        angular, straight = list(parts["angular"]), []
+        for r in range(self.rows):
+            for c in range(4):
+                planar = Signal(14, name=f"planar_{r}_{c}")
+                m.d.comb += planar.eq(lines["row"][r][c] + lines["column"][c][r])
+                straight.append(parts["flat"][4 * r + c] | Mux(is_planar, planar[6:], 0))
+        if self.rows == 2:
+            earlier = [Signal(8, name=f"earlier_{i}", reset_less=True) for i in range(8)]
+            m.d.sync += [out.eq(a | b) for out, a, b in zip(earlier, angular, straight)]
+            angular, straight = earlier + angular, [Const(0, 8)] * 8 + straight
         for r in range(4):
             for c in range(4):
-                total = Signal(signed(17), name=f"total_{r}_{c}")
-                m.d.comb += total.eq(
-                    (row_start[r] + multiple(row_slope[r], c + 1))
-                    + (column_start[c] + multiple(column_slope[c], r + 1))
-                )
-                planar = Signal(8, name=f"planar_{r}_{c}")
-                with m.Switch(command.log2_size):
-                    for log2 in (2, 3, 4, 5):
-                        with m.Case(log2):
-                            m.d.comb += planar.eq(total >> (log2 + 1))
-                m.d.comb += block[4 * r + c].eq(Mux(command.mode == PLANAR, planar, parts["direct"][4 * r + c]))
-        swapped = is_swapped(command.mode)
-        for r in range(4):
-            for c in range(4):
-                m.d.sync += self.samples[4 * r + c].eq(Mux(swapped, block[4 * c + r], block[4 * r + c]))
+                turned = Mux(swapped, angular[4 * c + r], angular[4 * r + c])
+                m.d.sync += self.samples[4 * r + c].eq(turned | straight[4 * r + c])

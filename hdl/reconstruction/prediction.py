@@ -1,10 +1,10 @@
-"""Prediction of whole blocks from reconstructed neighbours: gather, smooth, project, predict."""
+"""Prediction of whole blocks from reconstructed neighbours: gather, predict."""
 
 from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
+from hdl.intra.angles import DC, is_swapped, needs_smoothing
 from hdl.intra.reference_samples import ReferenceSamples
 from hdl.intra.subblock_predictor import BLOCK, SubblockPredictor
 from hdl.params import Params
@@ -25,12 +25,12 @@ class Prediction(wiring.Component):
 
     `start`, allowed while `ready`, takes a block's `place`, `mode` and `candidate`; everything the block refers to must
     have been written by then, or be written in that cycle. `again`: the next start is of the same block, with another
-    mode. Its sub-blocks come in raster order, one a cycle, without
+    mode. Its sub-blocks come in raster order, one in two cycles, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
-    `ready` comes with it, but two cycles later after a 4x4 block: those are at least four cycles apart.
-    Cycles from `start` to the first `o_valid`: 6 at N = 4; 5 + 2N/8 and more: smoothing 2N/8 + 1 (2 more at N = 32),
-    projection 1 at N <= 8, else N/8 + 1.
+    `ready` comes with it, but a cycle later where a 4x4 block comes again: those are at least four cycles apart.
+    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8 for planar and DC and 8 for angular modes;
+    1 + 2N/8 more to smooth at N = 32, one less after `again`.
     """
 
     def __init__(self, p: Params):
@@ -60,14 +60,14 @@ class Prediction(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.neighbours = neighbours = Neighbours(self.p)
-        m.submodules.references = references = ReferenceSamples()
-        m.submodules.predictor = predictor = SubblockPredictor()
+        m.submodules.references = references = ReferenceSamples(rows=2)
+        m.submodules.predictor = predictor = SubblockPredictor(rows=2)
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
         smoothing = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
-        projection = needs_projection(m, mode, place.log2_size, "block")
+        twice, repeated = smoothing & (place.log2_size == 5), Signal()  # a block of 32 is gathered twice to be smoothed
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
             *(
@@ -75,24 +75,29 @@ class Prediction(wiring.Component):
                 for name in ("write", "write_c_idx", "write_x", "write_y", "write_block")
             ),
             neighbours.place.eq(place),
-            neighbours.again.eq(again),
-            references.load.eq(neighbours.valid),
+            neighbours.again.eq(again | (twice & ~repeated)),
+            references.valid.eq(neighbours.valid),
             references.first.eq(neighbours.first),
+            references.last.eq(neighbours.last),
             references.main.eq(Mux(swapped, neighbours.left.as_value(), neighbours.top.as_value())),
             references.side.eq(Mux(swapped, neighbours.top.as_value(), neighbours.left.as_value())),
             references.corner.eq(neighbours.corner),
             references.log2_size.eq(place.log2_size),
             references.mode.eq(mode),
-            predictor.arrays.eq(references.arrays),
+            references.smooth.eq(smoothing),
+            references.read.eq(predictor.read),
+            predictor.references.eq(references.references),
         ]
 
-        issue, x, y, last = Signal(), Signal(3), Signal(3), Signal(3)
+        issue, part, x, y, last = Signal(), Signal(), Signal(3), Signal(3), Signal(3)
         m.d.comb += last.eq((1 << place.log2_size >> 2) - 1)
-        m.d.comb += self.finishing.eq(issue & (x == last) & (y == last))
+        m.d.comb += self.finishing.eq(issue & part & (x == last) & (y == last))
         with m.If(issue):
-            m.d.sync += x.eq(Mux(x == last, 0, x + 1))
-            with m.If(x == last):
-                m.d.sync += y.eq(Mux(y == last, 0, y + 1))
+            m.d.sync += part.eq(~part)
+            with m.If(part):
+                m.d.sync += x.eq(Mux(x == last, 0, x + 1))
+                with m.If(x == last):
+                    m.d.sync += y.eq(Mux(y == last, 0, y + 1))
         m.d.comb += [
             predictor.valid.eq(issue),
             predictor.command.mode.eq(mode),
@@ -100,68 +105,45 @@ class Prediction(wiring.Component):
             predictor.command.is_luma.eq(is_luma),
             predictor.command.x.eq(x),
             predictor.command.y.eq(y),
+            predictor.command.part.eq(part),
         ]
 
-        resting = Signal()
-        m.d.sync += resting.eq(self.finishing & (place.log2_size == 2))
         with m.If(self.finishing):
-            m.d.comb += self.ready.eq(place.log2_size != 2)
+            m.d.comb += self.ready.eq((place.log2_size != 2) | ~again)
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.ready.eq(~resting)
+                m.d.comb += self.ready.eq(1)
                 with m.If(self.start):
+                    m.d.comb += neighbours.start.eq(again)
                     m.next = "GATHER"
+                    with m.If(again):
+                        m.next = "LOAD"
             with m.State("GATHER"):
                 m.d.comb += neighbours.start.eq(1)
                 m.next = "LOAD"
             with m.State("LOAD"):
+                # An angular mode begins with what the first two rows hold, and never overtakes the others.
+                m.d.comb += issue.eq((mode > DC) & ~neighbours.first & (~twice | repeated))
                 with m.If(neighbours.last):
-                    with m.If(smoothing):
-                        m.next = "SMOOTH"
-                    with m.Elif(projection):
-                        m.next = "PROJECT"
-                    with m.Else():
-                        m.d.comb += issue.eq(1)
-                        m.next = "PREDICT"
-                        with m.If(self.finishing):
-                            m.next = "IDLE"
-                            with m.If(self.start):
-                                m.next = "GATHER"
-            with m.State("SMOOTH"):
-                m.d.comb += references.smooth.eq(1)
-                m.next = "SMOOTHING"
-            with m.State("SMOOTHING"):
-                with m.If(~references.busy):
-                    with m.If(projection):
-                        m.d.comb += references.project.eq(1)
-                        m.d.comb += issue.eq(place.log2_size == 3)
-                        m.next = "PROJECTING"
-                    with m.Else():
-                        m.d.comb += issue.eq(1)
-                        m.next = "PREDICT"
-            with m.State("PROJECT"):
-                m.d.comb += [references.project.eq(1), issue.eq(place.log2_size <= 3)]
-                m.next = "PROJECTING"
-                with m.If(self.finishing):
-                    m.next = "IDLE"
-                    with m.If(self.start):
-                        m.next = "GATHER"
-            with m.State("PROJECTING"):
-                m.d.comb += issue.eq(~references.busy)
-                with m.If(~references.busy):
+                    m.d.sync += repeated.eq(twice & ~repeated)
                     m.next = "PREDICT"
+                    with m.If(twice & ~repeated):
+                        m.next = "GATHER"
             with m.State("PREDICT"):
                 m.d.comb += issue.eq(1)
                 with m.If(self.finishing):
                     m.next = "IDLE"
                     with m.If(self.start):
+                        m.d.comb += neighbours.start.eq(again)
                         m.next = "GATHER"
+                        with m.If(again):
+                            m.next = "LOAD"
 
         tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
         valids = Signal(predictor.latency + 1)
-        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue)]
+        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue & part)]
         m.d.comb += tags[0].candidate.eq(candidate)
         m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
         m.d.comb += [

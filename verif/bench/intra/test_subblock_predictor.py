@@ -10,10 +10,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from cocotb.triggers import RisingEdge
 
-from hdl.intra.angles import is_swapped, needs_projection, needs_smoothing
+from hdl.intra.angles import is_swapped, needs_smoothing
 from hdl.intra.reference_samples import ROW, ReferenceSamples
-from hdl.intra.subblock_predictor import BLOCK, PredictorCommand, SubblockPredictor
-from sim.runner import run_bench
+from hdl.intra.subblock_predictor import BLOCK, SIZES, PredictorCommand, SubblockPredictor
+from sim.runner import bench_params, run_bench
 from verif.bench.payload import Packer
 from verif.bench.streams import start
 from verif.reference import prediction
@@ -22,28 +22,30 @@ from verif.reference import prediction
 class PredictorPair(wiring.Component):
     """The two blocks wired as a stage wires them."""
 
-    load: In(1)
-    first: In(1)
-    top: In(ROW)
-    left: In(ROW)
-    corner: In(8)
-    smooth: In(1)
-    project: In(1)
-    busy: Out(1)
-    wants_smoothing: Out(1)
-    wants_projection: Out(1)
-    command: In(PredictorCommand)
-    valid: In(1)
-    samples: Out(BLOCK)
-    o_valid: Out(1)
+    def __init__(self, **options):
+        self.options = options
+        super().__init__(
+            {
+                "load": In(1),
+                "first": In(1),
+                "top": In(ROW),
+                "left": In(ROW),
+                "corner": In(8),
+                "last": In(1),
+                "command": In(PredictorCommand),
+                "valid": In(1),
+                "samples": Out(BLOCK),
+                "o_valid": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.references = references = ReferenceSamples()
-        m.submodules.predictor = predictor = SubblockPredictor()
+        m.submodules.references = references = ReferenceSamples(self.options["rows"])
+        m.submodules.predictor = predictor = SubblockPredictor(**self.options)
         swapped = is_swapped(self.command.mode)
-        for port in ("load", "first", "corner", "smooth", "project"):
-            m.d.comb += getattr(references, port).eq(getattr(self, port))
+        for port in ("valid", "first", "last", "corner"):
+            m.d.comb += getattr(references, port).eq(getattr(self, "load" if port == "valid" else port))
         with m.If(swapped):
             m.d.comb += [references.main.eq(self.left), references.side.eq(self.top)]
         with m.Else():
@@ -51,17 +53,16 @@ class PredictorPair(wiring.Component):
         m.d.comb += [
             references.log2_size.eq(self.command.log2_size),
             references.mode.eq(self.command.mode),
-            self.busy.eq(references.busy),
-            predictor.arrays.eq(references.arrays),
+            references.smooth.eq(
+                needs_smoothing(m, self.command.mode, self.command.log2_size, self.command.is_luma, "block")
+            ),
+            references.read.eq(predictor.read),
+            predictor.references.eq(references.references),
             predictor.command.eq(self.command),
             predictor.valid.eq(self.valid),
             self.samples.eq(predictor.samples),
             self.o_valid.eq(predictor.o_valid),
         ]
-        for port, needs in (("wants_smoothing", needs_smoothing), ("wants_projection", needs_projection)):
-            args = (self.command.is_luma,) if needs is needs_smoothing else ()
-            flag = needs(m, self.command.mode, self.command.log2_size, *args, "block")
-            m.d.comb += getattr(self, port).eq(flag)
         return m
 
 
@@ -92,45 +93,35 @@ class Driver:
     def __init__(self, dut):
         self.dut, self.edge = dut, RisingEdge(dut.clk)
         self.row, self.command, self.block = Packer(ROW), Packer(PredictorCommand), Packer(BLOCK)
-        for name in ("load", "first", "smooth", "project", "valid"):
+        for name in ("load", "first", "last", "valid"):
             getattr(dut, name).value = 0
-
-    async def strobe(self, name):
-        getattr(self.dut, name).value = 1
-        await self.edge
-        getattr(self.dut, name).value = 0
-        while True:
-            await self.edge
-            if not self.dut.busy.value:
-                break
 
     async def predict(self, p, log2, mode, luma):
         dut, n = self.dut, 1 << log2
-        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0}
+        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0, "part": 0, "which": 0}
         dut.command.value = self.command.pack(command)
         left, top = [*p[: 2 * n][::-1]], [*p[2 * n + 1 :]]
         dut.corner.value = p[2 * n]
-        for k in range(2 * n // 8):
-            dut.load.value, dut.first.value = 1, int(k == 0)
+        count = 2 * n // 8
+        for k in [*range(count), *range(count)] if n == 32 else range(count):
+            dut.load.value, dut.first.value, dut.last.value = 1, int(k == 0), int(k == count - 1)
             dut.top.value = self.row.pack(top[8 * k : 8 * k + 8])
             dut.left.value = self.row.pack(left[8 * k : 8 * k + 8])
             await self.edge
         dut.load.value = 0
-        if dut.wants_smoothing.value:
-            await self.strobe("smooth")
-        if dut.wants_projection.value:
-            await self.strobe("project")
-        out, cells = np.zeros((n, n), np.int32), [(x, y) for y in range(n // 4) for x in range(n // 4)]
+        parts = 4 // bench_params()["rows"]
+        out = np.zeros((n, n), np.int32)
+        cells = [(x, y, part) for y in range(n // 4) for x in range(n // 4) for part in range(parts)]
         for cycle in range(len(cells) + SubblockPredictor.latency):
             dut.valid.value = int(cycle < len(cells))
             if cycle < len(cells):
-                x, y = cells[cycle]
-                dut.command.value = self.command.pack(command | {"x": x, "y": y})
+                dut.command.value = self.command.pack(command | dict(zip(("x", "y", "part"), cells[cycle])))
             await self.edge
             index = cycle - SubblockPredictor.latency
-            assert bool(dut.o_valid.value) == (index >= 0), f"latency: {cycle}"
-            if index >= 0:
-                x, y = cells[index]
+            comes = index >= 0 and cells[index][2] == parts - 1
+            assert bool(dut.o_valid.value) == comes, f"latency: {cycle}"
+            if comes:
+                x, y, _ = cells[index]
                 block = self.block.unpack(dut.samples.value.to_unsigned())
                 out[4 * y : 4 * y + 4, 4 * x : 4 * x + 4] = np.array(block).reshape(4, 4)
         return out
@@ -140,7 +131,7 @@ class Driver:
 async def every_mode(dut):
     driver, rng = Driver(dut), random
     await start(dut)
-    for log2 in (2, 3, 4, 5):
+    for log2 in bench_params()["sizes"]:
         for mode in range(35):
             for luma in (True, False):
                 for p in lines(rng, 1 << log2):
@@ -149,6 +140,8 @@ async def every_mode(dut):
                     assert np.array_equal(got, expected), f"log2 {log2} mode {mode} luma {luma}\n{p}\n{got - expected}"
 
 
-@pytest.mark.parametrize("name", ["subblock_predictor"])
-def test_subblock_predictor(name):
-    run_bench(PredictorPair(), __name__, name, tests=1)
+@pytest.mark.parametrize("rows, sizes", [(4, SIZES), (2, SIZES), (4, (2,))])
+def test_subblock_predictor(rows, sizes):
+    params = {"rows": rows, "sizes": sizes}
+    name = f"subblock_predictor_{rows}x{len(sizes)}"
+    run_bench(PredictorPair(**params), __name__, name, tests=1, params=params)
