@@ -25,11 +25,12 @@ class Prediction(wiring.Component):
 
     `start`, allowed while `ready`, takes a block's `place`, `mode` and `candidate`; everything the block refers to must
     have been written by then, or be written in that cycle. `again`: the next start is of the same block, with another
-    mode. Its sub-blocks come in raster order, one in two cycles, without
+    mode. Its sub-blocks come in raster order, one a cycle, without
     backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
-    `ready` comes with it, but a cycle later where a 4x4 block comes again: those are at least four cycles apart.
-    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8 for planar and DC and 8 for angular modes;
+    `ready` comes with it, after a 4x4 block a cycle later, or two where it comes again: those are at least four cycles
+    apart.
+    Cycles from `start` to the first `o_valid`: 7 at N = 4, else 6 + 2N/8 for planar and DC and 7 for angular modes;
     1 + 2N/8 more to smooth at N = 32, one less after `again`.
     """
 
@@ -60,8 +61,8 @@ class Prediction(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.neighbours = neighbours = Neighbours(self.p)
-        m.submodules.references = references = ReferenceSamples(rows=2)
-        m.submodules.predictor = predictor = SubblockPredictor(rows=2)
+        m.submodules.references = references = ReferenceSamples(rows=4)
+        m.submodules.predictor = predictor = SubblockPredictor()
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
@@ -89,15 +90,13 @@ class Prediction(wiring.Component):
             predictor.references.eq(references.references),
         ]
 
-        issue, part, x, y, last = Signal(), Signal(), Signal(3), Signal(3), Signal(3)
+        issue, x, y, last = Signal(), Signal(3), Signal(3), Signal(3)
         m.d.comb += last.eq((1 << place.log2_size >> 2) - 1)
-        m.d.comb += self.finishing.eq(issue & part & (x == last) & (y == last))
+        m.d.comb += self.finishing.eq(issue & (x == last) & (y == last))
         with m.If(issue):
-            m.d.sync += part.eq(~part)
-            with m.If(part):
-                m.d.sync += x.eq(Mux(x == last, 0, x + 1))
-                with m.If(x == last):
-                    m.d.sync += y.eq(Mux(y == last, 0, y + 1))
+            m.d.sync += x.eq(Mux(x == last, 0, x + 1))
+            with m.If(x == last):
+                m.d.sync += y.eq(Mux(y == last, 0, y + 1))
         m.d.comb += [
             predictor.valid.eq(issue),
             predictor.command.mode.eq(mode),
@@ -105,16 +104,17 @@ class Prediction(wiring.Component):
             predictor.command.is_luma.eq(is_luma),
             predictor.command.x.eq(x),
             predictor.command.y.eq(y),
-            predictor.command.part.eq(part),
         ]
 
+        resting = Signal()
+        m.d.sync += resting.eq(self.finishing & (place.log2_size == 2) & again)
         with m.If(self.finishing):
-            m.d.comb += self.ready.eq((place.log2_size != 2) | ~again)
+            m.d.comb += self.ready.eq(place.log2_size != 2)
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += self.ready.eq(1)
+                m.d.comb += self.ready.eq(~resting)
                 with m.If(self.start):
                     m.d.comb += neighbours.start.eq(again)
                     m.next = "GATHER"
@@ -143,7 +143,7 @@ class Prediction(wiring.Component):
 
         tags = [Signal(SubblockTag, name=f"tag_{k}", reset_less=True) for k in range(predictor.latency + 1)]
         valids = Signal(predictor.latency + 1)
-        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue & part)]
+        m.d.comb += [tags[0].c_idx.eq(place.c_idx), tags[0].x.eq(x), tags[0].y.eq(y), valids[0].eq(issue)]
         m.d.comb += tags[0].candidate.eq(candidate)
         m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
         m.d.comb += [

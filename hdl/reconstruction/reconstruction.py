@@ -50,7 +50,8 @@ class Reconstruction(wiring.Component):
     `stat_busy`: a coding unit is being worked on.
     """
 
-    PENDING = 66  # groups of the block before that may still be on their way into the queue
+    PENDING = 67  # groups of the block before that may still be on their way into the queue
+    LARGEST = 64 + 32  # groups of a batch
 
     def __init__(self, p: Params, choices: tuple = CHOICES):
         if choices[2] not in (1, 2, 3) or any(count not in (1, 2) for count in choices[3:6]):
@@ -160,11 +161,13 @@ class Reconstruction(wiring.Component):
         written = Signal(3)  # the 4x4 block of a component leaves the loop
         m.d.comb += written.eq(Mux(loop.r_valid & loop.r_small, 1 << loop.r_tag.c_idx, 0))
         m.d.sync += busy.eq(busy & ~written | Mux(prediction.start & (log2_size == 2), 1 << c_idx, 0))
-        m.d.comb += loop.small_busy.eq(busy.any())
+        early = Signal(3)
+        m.d.sync += early.eq(early & ~loop.ending | Mux(prediction.start & (log2_size == 2), 1 << c_idx, 0))
+        m.d.comb += [loop.small_busy.eq(busy.any()), loop.small_early.eq(early.any())]
 
         flags, room, flush, send, emitting = self._groups(m, loop, contexts, unit)
-        need = Signal(8)
-        m.d.comb += need.eq(Mux(luma_log2 == 5, 64 + 32, Mux(luma_log2 == 4, 16 + 8, 6)))
+        roomy = Signal()
+        m.d.sync += roomy.eq(room >= self.LARGEST + self.PENDING)
 
         # Blocks above 4x4 go together once the last of them has been predicted; candidates of luma before chroma.
         tried = candidates > 1
@@ -175,7 +178,9 @@ class Reconstruction(wiring.Component):
             m.d.comb += large.eq(Mux(tried, 0b0110, 0b0111))
         with m.If(prediction.start):
             m.d.sync += loop.blocks.eq(large)
-            m.d.sync += closing.eq((log2_size != 2) & Mux(luma, ~again & (tried | (luma_log2 == 3)), c_idx == 2))
+            m.d.sync += closing.eq(
+                (log2_size != 2) & Mux(luma, Mux(luma_log2 == 3, candidate == 0, tried & ~again), c_idx == 2)
+            )
         m.d.comb += loop.start.eq(prediction.finishing & closing)
         m.d.sync += large_busy.eq(large_busy & ~loop.done | prediction.start & (log2_size != 2))
         small_idle, idle = ~(busy & ~written).any(), Signal()
@@ -201,14 +206,13 @@ class Reconstruction(wiring.Component):
                 m.d.comb += self.i_cu.ready.eq(source.full & store.ready)
                 m.d.sync += [unit.eq(self.i_cu.payload), part.eq(0), flags.eq(0)]
                 with m.If(self.i_cu.valid & self.i_cu.ready):
-                    m.next = "BATCH"
-            with m.State("BATCH"):
-                m.d.sync += [c_idx.eq(0), candidate.eq(0), fresh.eq(0)]
-                m.d.comb += edges.start.eq(fresh)
-                with m.If(room >= need + self.PENDING):
                     m.next = "BLOCK"
             with m.State("BLOCK"):
-                with m.If(prediction.ready & ((candidate != 0) | ~(busy & ~written).bit_select(c_idx, 1))):
+                m.d.comb += edges.start.eq(fresh)
+                m.d.sync += fresh.eq(0)
+                first = (c_idx == 0) & (candidate == 0)
+                waits = Mux(first, ~roomy, 0) | ((candidate == 0) & (busy & ~written).bit_select(c_idx, 1))
+                with m.If(prediction.ready & ~waits):
                     m.d.comb += prediction.start.eq(1)
                     with m.If(again):
                         m.d.sync += candidate.eq(candidate + 1)
@@ -217,6 +221,7 @@ class Reconstruction(wiring.Component):
                         with m.If(luma & tried & (luma_log2 != 2)):
                             m.next = "CHOICE"
                     with m.Else():
+                        m.d.sync += [c_idx.eq(0), candidate.eq(0)]
                         m.next = "END"
             with m.State("CHOICE"):
                 with m.If(loop.chosen):
@@ -224,19 +229,22 @@ class Reconstruction(wiring.Component):
             with m.State("END"):
                 with m.If((luma_log2 == 2) & ~last_part):
                     m.d.sync += part.eq(part + 1)
-                    m.next = "BATCH"
+                    m.next = "BLOCK"
                 with m.Elif(idle & ~emitting):
                     m.d.comb += flush.eq(1)
                     m.d.sync += part.eq(part + 1)
-                    m.next = "BATCH"
+                    m.next = "BLOCK"
                     with m.If(last_part):
                         m.d.comb += send.eq(1)
                         m.next = "UNIT"
-                        m.d.sync += fresh.eq(unit.last_in_ctu)
                         with m.If(unit.last_in_ctu):
-                            m.d.comb += [source.release.eq(1), store.finish.eq(1)]
-                        with m.If(unit.last_in_picture):
-                            m.next = "SENT"
+                            m.next = "CLOSE"
+            with m.State("CLOSE"):
+                m.d.comb += [source.release.eq(1), store.finish.eq(1)]
+                m.d.sync += fresh.eq(1)
+                m.next = "UNIT"
+                with m.If(unit.last_in_picture):
+                    m.next = "SENT"
             with m.State("SENT"):
                 with m.If(store.idle & ~emitting):
                     m.next = "PICTURE"

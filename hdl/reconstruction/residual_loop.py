@@ -33,9 +33,11 @@ class ResidualLoop(wiring.Component):
     4x4 blocks go straight through, `small_latency` cycles from `p_valid` to `r_valid`; any number may follow each
     other, four cycles apart. Larger blocks are collected in TransformUnit: `start`, in the cycle in which the last
     sub-block of all `blocks` (bit 0..2 for Y, Cb, Cr, bit 3 for a second candidate of Y) enters the predictor (4 cycles
-    before its `p_valid`), runs transform, quantisation and back for them together; `done` comes with the last
-    `r_valid`. 4x4 blocks whose `p_valid` comes until then at most a few cycles after `start`, or after `chosen`, go
-    through meanwhile; `small_busy` says that some are under way and holds back the quantisation of the larger ones.
+    before its `p_valid`), or that of the first of two 8x8 candidates where the second ends at most 7 cycles later, runs
+    transform, quantisation and back for them together; `done` comes a cycle before the last `r_valid`. 4x4 blocks whose
+    `p_valid` comes until then at most a few cycles after `start`, or after `chosen`, go through meanwhile; `small_busy`
+    says that some are under way and holds back the quantisation of the larger ones, `small_early` that some are not
+    `ending` yet (by component, 3 cycles before `r_valid`) and holds back their reconstruction.
 
     Luma blocks with more than one of `kinds[0].candidates` come once for each, tagged with its number, one right after
     the other. Then `chosen` says that ModeChoice has decided for `outcome`; of 4x4 blocks that comes before `r_valid`.
@@ -59,6 +61,8 @@ class ResidualLoop(wiring.Component):
     blocks: In(4)
     mode_costs: In(MODE_COSTS)
     small_busy: In(1)
+    small_early: In(1)
+    ending: Out(3)
     done: Out(1)
     chosen: Out(1)
     outcome: Out(Outcome)
@@ -162,7 +166,9 @@ class ResidualLoop(wiring.Component):
             m.d.comb += transform.w_block[i].eq(Mux(s_valid, scaler.o_block[i], transposed))
 
         # Reconstruction.
-        small_valid, small_tag = delay(m, "small_back", Transform4x4.latency - 1, s_valid & s_tag.small, s_tag.place)
+        small_valid, small_tag = delay(m, "small_ending", 1, s_valid & s_tag.small, s_tag.place)
+        m.d.comb += self.ending.eq(Mux(small_valid, 1 << small_tag.c_idx, 0))
+        small_valid, small_tag = delay(m, "small_back", Transform4x4.latency - 2, small_valid, small_tag)
         large_valid, large_tag = delay(m, "large_back", 1, reconstructing, read_tag.place)
         early_valid, early_tag, early_small = Signal(), Signal(SubblockTag), Signal()
         m.d.comb += [
@@ -289,7 +295,9 @@ class ResidualLoop(wiring.Component):
         m.d.comb += still_coded.eq(coded & chosen)
         with m.FSM(name="large"):
             with m.State("IDLE"):
-                m.d.sync += wait.eq(3)  # the last residual is written in the cycle of the start
+                # Rows are read from then on, and results come when the last residual, 3 cycles later, has been written.
+                # At 8x8 the first row needs the block's last but two, and a second candidate follows in time.
+                m.d.sync += wait.eq(Mux(self.kinds[0].log2_size == 3, 3, 0))
                 with m.If(self.start):
                     m.d.sync += [coded.eq(0), batch.eq(self.blocks), back.eq(self.blocks)]
                     m.next = "PREDICTED"
@@ -313,7 +321,7 @@ class ResidualLoop(wiring.Component):
                     with m.If(batch[3]):
                         m.next = "CHOICE"
             with m.State("CHOICE"):
-                m.d.sync += wait.eq(3)
+                m.d.sync += wait.eq(0)
                 m.d.comb += [transform.inverse.eq(1), transform.blocks.eq(still_coded)]
                 with m.If(choice.chosen):
                     m.d.sync += [coded.eq(still_coded), batch.eq(still_coded), back.eq(chosen)]
@@ -333,7 +341,7 @@ class ResidualLoop(wiring.Component):
                     m.next = "INVERSE"
             with m.State("INVERSE"):
                 m.d.sync += slot.eq(first_of(back))
-                with m.If(~transform.busy & ~self.small_busy):
+                with m.If(~transform.busy & ~self.small_early):
                     m.d.sync += batch.eq(back)
                     m.next = "RECONSTRUCT"
             with m.State("RECONSTRUCT"):
@@ -341,8 +349,6 @@ class ResidualLoop(wiring.Component):
                 with m.If(final):
                     m.next = "RECONSTRUCTED"
             with m.State("RECONSTRUCTED"):
-                m.next = "DONE"
-            with m.State("DONE"):
                 m.d.comb += self.done.eq(1)
                 m.next = "IDLE"
         return reading, tag, reconstructing, coded

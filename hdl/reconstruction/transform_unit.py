@@ -110,9 +110,9 @@ class TransformUnit(wiring.Component):
 
         done = engine.o_step
         m.d.comb += buffer.w_lanes.eq(engine.o_lanes)
-        with m.If(self.busy):
+        with m.If(engine.o_valid):
             m.d.comb += [
-                buffer.w_valid.eq(engine.o_valid),
+                buffer.w_valid.eq(1),
                 buffer.w_place.region.eq(done.destination.region),
                 buffer.w_place.c_idx.eq(done.destination.c_idx),
                 buffer.w_place.vector.eq(1),
