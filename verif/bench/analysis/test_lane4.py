@@ -59,9 +59,9 @@ class Lane4Bench(wiring.Component):
 def golden(luma, ctb_log2, qp):
     """Results in the order of the lane."""
     height, width = luma.shape
-    refs = (*(np.zeros(129, np.int32) for _ in range(2)), np.zeros(194, np.int32))
+    gathered, smoothed = (np.zeros(129, np.int32) for _ in range(2))
     pred, res, scratch, coefficients = (np.zeros((32, 32), np.int32) for _ in range(4))
-    refs += (pred, res)
+    refs = gathered, smoothed, np.zeros(194, np.int32), pred, res
     cand, size, out = np.zeros(3, np.int32), 1 << ctb_log2, []
     for yc in range(0, height, size):
         left = {}
