@@ -43,9 +43,10 @@ class SourceStore(wiring.Component):
         in_row = w.valid & ~w.above
         boundary = w.y[:2] == 3  # the row above the next blocks
         last = self.p.ctb_size // 4 - 1
+        attrs = {"no_rw_check": 1}  # what is looked at is in other slots than what is written
 
         for r in range(4):
-            memory = Memory(shape=unsigned(32), depth=256, init=[])
+            memory = Memory(shape=unsigned(32), depth=256, init=[], attrs=attrs)
             m.submodules[f"rows_{r}"] = memory
             write, read = memory.write_port(), memory.read_port()
             place = self.block_place
@@ -68,7 +69,7 @@ class SourceStore(wiring.Component):
 
         tops, lefts = [], []
         for parity in range(2):
-            memory = Memory(shape=UNIT, depth=256, init=[])
+            memory = Memory(shape=UNIT, depth=256, init=[], attrs=attrs)
             m.submodules[f"top_{parity}"] = memory
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [
@@ -79,7 +80,7 @@ class SourceStore(wiring.Component):
             ]
             tops.append(read.data)
 
-            memory = Memory(shape=UNIT, depth=128, init=[])
+            memory = Memory(shape=UNIT, depth=128, init=[], attrs=attrs)
             m.submodules[f"left_{parity}"] = memory
             write, read = memory.write_port(granularity=1), memory.read_port()
             m.d.comb += [
@@ -94,7 +95,7 @@ class SourceStore(wiring.Component):
             self.left.eq(Mux(swap_left, Cat(lefts[1], lefts[0]), Cat(*lefts))),
         ]
 
-        m.submodules.corners = corners = Memory(shape=unsigned(8), depth=512, init=[])
+        m.submodules.corners = corners = Memory(shape=unsigned(8), depth=512, init=[], attrs=attrs)
         write, read = corners.write_port(), corners.read_port()
         use_left = outside & (place.y4 != 0)
         corner_column = Signal(4)

@@ -83,9 +83,9 @@ class CtuStore:
     def __init__(self, m: Module, p: Params, name: str):
         self.p = p
         shape = data.ArrayLayout(unsigned(32), 2)
-        self.memories = [
-            Memory(shape=shape, depth=1 << len(self.address(*(Signal(7),) * 4)), init=[]) for _ in range(4)
-        ]
+        # One half is written while the other is read.
+        depth, attrs = 1 << len(self.address(*(Signal(7),) * 4)), {"no_rw_check": 1}
+        self.memories = [Memory(shape=shape, depth=depth, init=[], attrs=attrs) for _ in range(4)]
         for k, memory in enumerate(self.memories):
             m.submodules[f"{name}_{k}"] = memory
 

@@ -120,8 +120,9 @@ class ModeChoice(wiring.Component):
             with m.If(now.valid):
                 m.d.sync += [least.eq(cost.o_cost), best.eq(now.outcome)]
 
-        # A large block has two candidates, a 4x4 block three of one group each.
-        m.submodules.groups = groups = Memory(shape=self.q_group.level.shape(), depth=128, init=[])
+        # A large block has two candidates, a 4x4 block three of one group each. They have left before the next come.
+        shape = self.q_group.level.shape()
+        m.submodules.groups = groups = Memory(shape=shape, depth=128, init=[], attrs={"no_rw_check": 1})
         write, read = groups.write_port(), groups.read_port()
 
         def address(candidate, index):

@@ -97,7 +97,8 @@ class Neighbours(wiring.Component):
         words = []
         for odd in (0, 1):
             read_address = address(self.place.c_idx, (first + (1 - odd))[: len(place_group)])
-            memory = Memory(shape=WORD, depth=1 << len(read_address), init=[])
+            # What a block refers to has been written before its gather begins.
+            memory = Memory(shape=WORD, depth=1 << len(read_address), init=[], attrs={"no_rw_check": 1})
             m.submodules[f"{name}_{'odd' if odd else 'even'}"] = memory
             write, read = memory.write_port(), memory.read_port()
             m.d.comb += [

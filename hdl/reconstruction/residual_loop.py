@@ -89,7 +89,7 @@ class ResidualLoop(wiring.Component):
         m.submodules.choice = choice = ModeChoice()
         self.kind_array = Array(self.kinds[c] for c in range(3))
 
-        # Residual; the prediction waits in a memory.
+        # Residual; the prediction waits in a memory, whose places are read before those of the next block are written.
         residual = Signal(RESIDUAL)
         m.d.comb += [residual[i].eq(self.p_source[i] - self.p_samples[i]) for i in range(16)]
         p_small = self._is_small(self.p_tag.c_idx)
@@ -98,7 +98,7 @@ class ResidualLoop(wiring.Component):
             forward4x4.is_dst.eq(self.p_tag.c_idx == 0),
             forward4x4.i_block.eq(residual),
         ]
-        m.submodules.predicted = predicted = Memory(shape=unsigned(128), depth=256, init=[])
+        m.submodules.predicted = predicted = Memory(shape=unsigned(128), depth=256, init=[], attrs={"no_rw_check": 1})
         predicted_write, predicted_read = predicted.write_port(), predicted.read_port()
         m.d.comb += [
             predicted_write.addr.eq(prediction_address(self.p_tag)),
