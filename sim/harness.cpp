@@ -99,6 +99,7 @@ class Harness {
         m_top->rst = 1;
         for (int k = 0; k < 4; ++k) settle(), clock();
         m_top->rst = 0;
+        settle(), clock();  // the reset is a cycle late
     }
 
     int32_t encode(const Request& request, Answer& answer) {

@@ -71,12 +71,12 @@ class CoefficientCost(wiring.Component):
         words = [sum(p << 7 * k for k, p in enumerate((tables.POSITION + (0,) * 4)[d : d + 4])) for d in range(63)]
         m.d.comb += positions.eq(self._read(m, "positions", 28, words, beside[3]["diagonal"]))
 
-        costs, are_levels = [], Signal(4, reset_less=True)
+        costs, are_levels, valids = [], Signal(4, reset_less=True), [stage["valid"] for stage in beside]
         for lane in range(4):
             if lane % 2 == 0:
                 memory = Memory(shape=CHOICE, depth=128, init=choices(), attrs={"ram_style": "block"})
                 m.submodules[f"choices_{lane}"] = memory
-            costs.append(self._lane(m, lane, scale.factor, fours, memory, positions[lane], are_levels))
+            costs.append(self._lane(m, lane, scale.factor, fours, memory, positions[lane], are_levels, valids))
         total, last_of_four = Signal(13, reset_less=True), Signal(7, reset_less=True)
         ordinal = Mux(are_levels[3], 4, Mux(are_levels[2], 3, Mux(are_levels[1], 2, 1)))
         m.d.sync += [
@@ -117,16 +117,17 @@ class CoefficientCost(wiring.Component):
         m.d.comb += read.addr.eq(address)
         return read.data
 
-    def _lane(self, m, lane, factor, fours, memory, position, are_levels):
+    def _lane(self, m, lane, factor, fours, memory, position, are_levels, valids):
         coefficient = self.i_coefficients[lane]
         magnitude, product = Signal(16, reset_less=True), Signal(34, reset_less=True)
         a = Signal(19, reset_less=True)
         sign = coefficient[-1]
-        m.d.sync += [
-            magnitude.eq((coefficient ^ sign.replicate(16)).as_unsigned() + sign),
-            product.eq(magnitude * factor),
-            a.eq((product >> 15) >> (fours << 2)),
-        ]
+        with m.If(valids[0]):
+            m.d.sync += magnitude.eq((coefficient ^ sign.replicate(16)).as_unsigned() + sign)
+        with m.If(valids[1]):
+            m.d.sync += product.eq(magnitude * factor)
+        with m.If(valids[2]):
+            m.d.sync += a.eq((product >> 15) >> (fours << 2))
 
         # Stage 4: what zero and a level cost, from a table. Stage 5: with the position; zero or not.
         read = memory.read_port()

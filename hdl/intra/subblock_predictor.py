@@ -56,27 +56,25 @@ class SubblockPredictor(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        is_last = self.command.part if self.rows == 2 else 1
-        valids = Signal(self.latency)
-        m.d.sync += valids.eq(Cat(self.valid & is_last, valids))
-        m.d.comb += self.o_valid.eq(valids[-1])
-
-        commands = [self.command]
+        valids, commands = [self.valid], [self.command]
         for stage in range(1, self.latency):
+            valids.append(Signal(name=f"valid_{stage}"))
             commands.append(Signal(PredictorCommand, name=f"command_{stage}", reset_less=True))
-            m.d.sync += commands[stage].eq(commands[stage - 1])
+            m.d.sync += [valids[stage].eq(valids[stage - 1]), commands[stage].eq(commands[stage - 1])]
+        is_last = commands[-1].part if self.rows == 2 else 1
+        m.d.sync += self.o_valid.eq(valids[-1] & is_last)
 
-        where = self._locate(m, commands[0])
-        taken = self._select(m, commands[1], where)
-        parts = self._interpolate(m, commands[2], taken)
-        self._finish(m, commands[3], parts)
+        where = self._locate(m, commands[0], valids[0])
+        taken = self._select(m, commands[1], valids[1], where)
+        parts = self._interpolate(m, commands[2], valids[2], taken)
+        self._finish(m, commands[3], valids[3], parts)
         return m
 
     def _scale(self, command):
         """5 - log2(N)."""
         return 3 if self.sizes == (2,) else Cat(~command.log2_size[0], command.log2_size[1])
 
-    def _locate(self, m, command):
+    def _locate(self, m, command, valid):
         """Stage 1: the references that the rows of the sub-block need, and each row's place in them."""
         angle = angle_of(m, command.mode, "command")
         swapped = is_swapped(command.mode)
@@ -100,12 +98,13 @@ class SubblockPredictor(wiring.Component):
             "offset": [Signal(range(self.rows), name=f"where_offset_{r}", reset_less=True) for r in range(self.rows)],
             "fraction": [Signal(5, name=f"where_fraction_{r}", reset_less=True) for r in range(self.rows)],
         }
-        m.d.sync += [where["x"].eq(x), where["y"].eq(y), where["first"].eq(base + (x << 2))]
-        m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(self.rows)]
-        m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(self.rows)]
+        with m.If(valid):
+            m.d.sync += [where["x"].eq(x), where["y"].eq(y), where["first"].eq(base + (x << 2))]
+            m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(self.rows)]
+            m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(self.rows)]
         return where
 
-    def _select(self, m, command, where):
+    def _select(self, m, command, valid, where):
         """Stage 2: the references, and what they are weighted with."""
         references, read = self.references, self.read
         m.d.comb += [read.which.eq(command.which), read.first.eq(where["first"]), read.y.eq(where["y"])]
@@ -114,7 +113,8 @@ class SubblockPredictor(wiring.Component):
             "side": Signal(data.ArrayLayout(unsigned(8), self.rows), name="side", reset_less=True),
         }
         taken |= {name: Signal(8, name=name, reset_less=True) for name in ("corner", "main_end", "side_end")}
-        m.d.sync += [Value.cast(signal).eq(Value.cast(references[name])) for name, signal in taken.items()]
+        with m.If(valid):
+            m.d.sync += [Value.cast(signal).eq(Value.cast(references[name])) for name, signal in taken.items()]
         taken["dc"] = Signal(8, name="dc", reset_less=True)
         doubled = ((references.dc_sum << self._scale(command)) >> 5)[:9]
         m.d.sync += taken["dc"].eq((doubled + 1) >> 1)
@@ -130,7 +130,7 @@ class SubblockPredictor(wiring.Component):
             m.d.sync += [out.eq(value) for out, value in zip(taken[name], where[name])]
         return taken
 
-    def _interpolate(self, m, command, taken):
+    def _interpolate(self, m, command, valid, taken):
         """Stage 3: angular samples with the edge of modes 10 and 26; DC with its edges; terms of planar.
 
         Samples of a mode that is not `command`'s are 0."""
@@ -156,13 +156,14 @@ class SubblockPredictor(wiring.Component):
             row = [row[8 * i :][:8] for i in range(5)]
             for c in range(4):
                 angular, flat = Signal(8, name=f"angular_{r}_{c}", reset_less=True), inner
-                m.d.sync += angular.eq(weighted(row[c], row[c + 1], taken["fraction"][r]))
+                with m.If(valid):
+                    m.d.sync += angular.eq(weighted(row[c], row[c + 1], taken["fraction"][r]))
                 if c == 0:
                     bent = Signal(signed(10), name=f"bent_{r}")
                     m.d.comb += bent.eq(window[0] + ((side[r] - taken["corner"]) >> 1))
-                    with m.If(straight):
+                    with m.If(valid & straight):
                         m.d.sync += angular.eq((bent[:8] | bent[8].replicate(8)) & ~bent[9].replicate(8))
-                with m.If(~is_angular):
+                with m.If(valid & ~is_angular):
                     m.d.sync += angular.eq(0)
                 if c == 0 or r == 0:
                     flat = Signal(8, name=f"flat_{r}_{c}", reset_less=True)
@@ -190,14 +191,15 @@ class SubblockPredictor(wiring.Component):
                 step = Signal(signed(12), name=f"{name}_step_{i}", reset_less=True)
                 start = Signal(13, name=f"{name}_start_{i}", reset_less=True)
                 first = Cat(Const(16 // unit, 6 - unit.bit_length()), near[i])
-                m.d.sync += [
-                    step.eq(slope << self._scale(command)),
-                    start.eq(product(slope, weight, first) << unit.bit_length() - 1),
-                ]
+                with m.If(valid):
+                    m.d.sync += [
+                        step.eq(slope << self._scale(command)),
+                        start.eq(product(slope, weight, first) << unit.bit_length() - 1),
+                    ]
                 parts[name].append((start, step, end))
         return parts
 
-    def _finish(self, m, command, parts):
+    def _finish(self, m, command, valid, parts):
         """Stage 4: planar's sum, the choice, and the transpose of the horizontal modes."""
         lines = {"row": [], "column": []}
         for name, line in lines.items():
@@ -218,9 +220,11 @@ class SubblockPredictor(wiring.Component):
                 straight.append(parts["flat"][4 * r + c] | Mux(is_planar, planar[6:], 0))
         if self.rows == 2:
             earlier = [Signal(8, name=f"earlier_{i}", reset_less=True) for i in range(8)]
-            m.d.sync += [out.eq(a | b) for out, a, b in zip(earlier, angular, straight)]
+            with m.If(valid):
+                m.d.sync += [out.eq(a | b) for out, a, b in zip(earlier, angular, straight)]
             angular, straight = earlier + angular, [Const(0, 8)] * 8 + straight
         for r in range(4):
             for c in range(4):
                 turned = Mux(swapped, angular[4 * c + r], angular[4 * r + c])
-                m.d.sync += self.samples[4 * r + c].eq(turned | straight[4 * r + c])
+                with m.If(valid):
+                    m.d.sync += self.samples[4 * r + c].eq(turned | straight[4 * r + c])

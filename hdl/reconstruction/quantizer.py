@@ -95,20 +95,23 @@ class Quantizer(wiring.Component):
             with m.If(upper[stage - 1]):
                 m.d.sync += kinds[stage].eq(kinds[stage - 1])
         m.d.comb += self.o_valid.eq(upper[-1])
+        working = [upper[stage] | upper[stage + 1] for stage in range(self.latency)]
 
-        magnitude, negative = self._magnitudes(m, upper[0], Mux(upper[0], kinds[0].scan_idx, kinds[1].scan_idx))
+        scan_idx = Mux(upper[0], kinds[0].scan_idx, kinds[1].scan_idx)
+        magnitude, negative = self._magnitudes(m, working[0], upper[0], scan_idx)
         product = self._multiply(m, magnitude, upper[0])
-        lanes = {2: self._round(m, product, negative, kinds[1])}
+        lanes = {2: self._round(m, working[1], product, negative, kinds[1])}
         for stage in range(3, 9):
             lanes[stage] = Signal(LANE_ARRAY, name=f"lanes_{stage}", reset_less=True)
-            m.d.sync += lanes[stage].eq(lanes[stage - 1])
-        cut = self._cut(m, *self._costs(m, lanes[2], upper[2]))
+            with m.If(working[stage - 1]):
+                m.d.sync += lanes[stage].eq(lanes[stage - 1])
+        cut = self._cut(m, *self._costs(m, working[2], lanes[2], upper[2]))
         kept = self._apply(m, lanes[4], lanes[5], cut, kinds[5], upper[5])
         changed = self._change(m, lanes[6], kept, upper[6], upper[7])
-        self._finish(m, lanes[8], changed, upper[8])
+        self._finish(m, working[8], lanes[8], changed, upper[8])
         return m
 
-    def _magnitudes(self, m, upper, scan_idx):
+    def _magnitudes(self, m, working, upper, scan_idx):
         """Stage 0: scan order, magnitude and sign."""
         negative = Signal(LANES, name="negative_1", reset_less=True)
         magnitude = [Signal(16, name=f"magnitude_{k}", reset_less=True) for k in range(LANES)]
@@ -120,7 +123,8 @@ class Quantizer(wiring.Component):
                         with m.Case(half | index << 1):
                             m.d.comb += ordered.eq(self.i_block[positions[LANES * half + k]])
             sign = ordered[15]
-            m.d.sync += [magnitude[k].eq((ordered ^ sign.replicate(16))[:16] + sign), negative[k].eq(sign)]
+            with m.If(working):
+                m.d.sync += [magnitude[k].eq((ordered ^ sign.replicate(16))[:16] + sign), negative[k].eq(sign)]
         return magnitude, negative
 
     def _multiply(self, m, magnitude, upper):
@@ -133,7 +137,7 @@ class Quantizer(wiring.Component):
             m.d.sync += scale.eq(rom(scales, Cat(total[:2], self.i_kind.qp_rem), 18))
         return [magnitude[k] * scale for k in range(LANES)]
 
-    def _round(self, m, product, negative, kind):
+    def _round(self, m, working, product, negative, kind):
         """Stage 1: u = 256 * high + low, and the level, which is one more from a threshold of `low` on.
 
         The threshold is 256 - ROUND_MORE where high is at least 2, else 256 - ROUND_ONE: what ROUND_ONE makes 2 or more
@@ -153,18 +157,19 @@ class Quantizer(wiring.Component):
             m.d.comb += several.eq(high[1:].any())
             one, two = (at_least(low, 256 - offset) for offset in (ROUND_ONE, ROUND_MORE))
             m.d.comb += more.eq(Mux(several, two, one))
-            m.d.sync += [
-                lanes[k].high.eq(high),
-                lanes[k].low.eq(low),
-                lanes[k].more.eq(more),
-                lanes[k].negative.eq(negative[k]),
-                lanes[k].one.eq(~several & (high[0] ^ more)),
-                lanes[k].some.eq(several | high[0] | more),
-                lanes[k].above.eq(~more & low.any()),
-            ]
+            with m.If(working):
+                m.d.sync += [
+                    lanes[k].high.eq(high),
+                    lanes[k].low.eq(low),
+                    lanes[k].more.eq(more),
+                    lanes[k].negative.eq(negative[k]),
+                    lanes[k].one.eq(~several & (high[0] ^ more)),
+                    lanes[k].some.eq(several | high[0] | more),
+                    lanes[k].above.eq(~more & low.any()),
+                ]
         return lanes
 
-    def _costs(self, m, lanes, upper):
+    def _costs(self, m, working, lanes, upper):
         """Stages 2, 3: what a cut at each position would cost, as a key to order them by; of all; are all levels small.
 
         A level of 1 that goes costs 2 * u - 256 of squared error and saves COST_ONE.
@@ -193,7 +198,8 @@ class Quantizer(wiring.Component):
             above = costs[k]
         # Only cuts that cost less than nothing count. None is below -1024: ten bits are enough.
         keys = [Signal(11, name=f"key_{k}", reset_less=True) for k in range(LANES)]
-        m.d.sync += [keys[k].eq(Cat(costs[k][:10], ~(allowed[k] & costs[k][-1]))) for k in range(LANES)]
+        with m.If(working):
+            m.d.sync += [keys[k].eq(Cat(costs[k][:10], ~(allowed[k] & costs[k][-1]))) for k in range(LANES)]
         m.d.sync += [carried.eq(Mux(upper, costs[0], 0)), total.eq(costs[0]), some_kept.eq(some), small_kept.eq(small)]
         return keys, total, some_kept & small_kept
 
@@ -308,7 +314,7 @@ class Quantizer(wiring.Component):
             m.d.sync += [changed[name].eq(kept[name]) for name in ("fix", "removed", "coded", "first")]
         return changed
 
-    def _finish(self, m, lanes, changed, upper):
+    def _finish(self, m, working, lanes, changed, upper):
         """Stages 8, 9: make the change, and set the signs."""
         removed = half_of(changed["removed"], upper)
         here, where = Signal(), Signal(3)
@@ -335,11 +341,13 @@ class Quantizer(wiring.Component):
             m.d.comb += signed_step.eq(Mux(lane.negative, 1 - step, step))
             near = Signal(5, name=f"near_{k}")
             m.d.comb += near.eq(high[:4] + step)
-            m.d.sync += [
-                self.o_lanes[k].eq(Cat(high ^ lane.negative.replicate(14), lane.negative).as_signed() + signed_step),
-                self.o_magnitudes[k].eq(Mux(high[4:].any() | near[4], 15, near[:4])),
-                self.o_errors[k].eq(Cat(lane.low[4:], ((lane.high[0] & removed[k]) - step)[:2])),
-            ]
+            level = Cat(high ^ lane.negative.replicate(14), lane.negative).as_signed() + signed_step
+            with m.If(working):
+                m.d.sync += [
+                    self.o_lanes[k].eq(level),
+                    self.o_magnitudes[k].eq(Mux(high[4:].any() | near[4], 15, near[:4])),
+                    self.o_errors[k].eq(Cat(lane.low[4:], ((lane.high[0] & removed[k]) - step)[:2])),
+                ]
 
 
 def at_least(value, threshold: int):

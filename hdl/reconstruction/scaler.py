@@ -40,18 +40,21 @@ class Scaler(wiring.Component):
             shift.eq(kind.qp_per + 5 - kind.log2_size),
             factor.eq(rom(LEVEL_SCALE, kind.qp_rem, 7) << Cat(shift[0] & ~last, shift[1:])),
         ]
-        m.d.sync += [upper.eq(self.i_upper), scan_idx.eq(kind.scan_idx)]
+        working = [Signal(name=f"working_{stage}") for stage in range(2)]
+        m.d.comb += working[0].eq(self.i_upper | upper)
+        m.d.sync += [upper.eq(self.i_upper), working[1].eq(working[0]), scan_idx.eq(kind.scan_idx)]
         clipped = []
         for k, level in enumerate(self.i_levels):
             doubled = Cat(Mux(last, level[:5] << 1, level[:5])[:5], level[5:]).as_signed()
             product = Signal(signed(22), name=f"product_{k}", reset_less=True)
             total, value = Signal(signed(18), name=f"total_{k}"), Signal(16, name=f"clipped_{k}")
-            m.d.sync += product.eq(doubled * factor)
+            with m.If(working[0]):
+                m.d.sync += product.eq(doubled * factor)
             m.d.comb += total.eq(product[4:].as_signed() + product[3])
             fits = (total[15:] == 0) | (total[15:] == 0b111)
             m.d.comb += value.eq(Mux(fits, total[:16], Mux(total[17], 0x8000, 0x7FFF)))
             clipped.append(value)
-        with m.Switch(Cat(upper, scan_idx)):
+        with m.If(working[1]), m.Switch(Cat(upper, scan_idx)):
             for index, positions in enumerate(POSITIONS):
                 for half in range(2):
                     with m.Case(half | index << 1):

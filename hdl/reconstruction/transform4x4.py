@@ -90,7 +90,8 @@ class Transform4x4(wiring.Component):
         four_point, shifts = (inverse, (7, 12)) if self.is_inverse else (forward, (1, 8))
         # Phase 0 and 1: first pass, vectors 0, 1 and 2, 3. Phase 2 and 3: second pass.
         phase, kept_dst = Signal(2), Signal(reset_less=True)
-        with m.If(self.i_valid | (phase != 0)):
+        running = self.i_valid | (phase != 0)
+        with m.If(running):
             m.d.sync += phase.eq(phase + 1)
         with m.If(self.i_valid):
             m.d.sync += kept_dst.eq(self.is_dst)
@@ -101,7 +102,8 @@ class Transform4x4(wiring.Component):
         columns = [[v + 4 * i for i in range(4)] for v in range(4)]
         taken, given = (columns, rows) if self.is_inverse else (rows, columns)
         kept = {e: Signal(self.i_block[e].shape(), name=f"kept_{e}", reset_less=True) for e in taken[2] + taken[3]}
-        m.d.sync += [kept[e].eq(self.i_block[e]) for e in kept]
+        with m.If(self.i_valid):
+            m.d.sync += [kept[e].eq(self.i_block[e]) for e in kept]
         middle = Signal(SUBBLOCK, reset_less=True)
         for unit in range(2):
             entering = [Signal(signed(16), name=f"entering_{unit}_{i}") for i in range(4)]
@@ -114,7 +116,7 @@ class Transform4x4(wiring.Component):
                 m.d.comb += entering[i].eq(Mux(second, second_pass, first_pass))
                 # Only the first pass of the inverse can leave 16 bits.
                 first = clip(sums[i] >> shifts[0], -32768, 32767) if self.is_inverse else sums[i] >> shifts[0]
-                with m.If(~second):
+                with m.If(running & ~second):
                     m.d.sync += [middle[later].eq(first), middle[early].eq(middle[later])]
                 with m.If(phase == 2):
                     m.d.sync += self.o_block[given[unit][i]].eq(sums[i] >> shifts[1])

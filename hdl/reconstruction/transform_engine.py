@@ -114,19 +114,18 @@ class TransformEngine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # Valid and step beside the data: 1 operands, 2 products, 3 sums held.
-        valid, steps = self.i_valid, [self.i_step]
+        valids, steps = [self.i_valid], [self.i_step]
         for stage in (1, 2):
-            delayed = Signal(name=f"valid_{stage}")
+            valids.append(Signal(name=f"valid_{stage}"))
             steps.append(Signal(Step, name=f"step_{stage}", reset_less=True))
-            m.d.sync += [delayed.eq(valid), steps[stage].eq(steps[stage - 1])]
-            valid = delayed
+            m.d.sync += [valids[stage].eq(valids[stage - 1]), steps[stage].eq(steps[stage - 1])]
         finishing = Signal()
-        m.d.comb += finishing.eq(valid & (steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1))
+        m.d.comb += finishing.eq(valids[2] & (steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1))
 
         rom, totals = CoefficientRom(self.i_step), []
         for name, operands, rows in zip(("odd", "two", "four", "zero"), self._operands(m), (4, 2, 1, 1)):
             rows = [(q, i) for q in range(4) for i in range(rows)]
-            totals.append({row: self._total(m, name, operands, row, rom, valid, finishing) for row in rows})
+            totals.append({row: self._total(m, name, operands, row, rom, valids, finishing) for row in rows})
         rom.elaborate(m)
 
         # Held sums leave while the next vector accumulates.
@@ -162,11 +161,12 @@ class TransformEngine(wiring.Component):
         out = []
         for name, (width, values) in groups.items():
             group = [Signal(signed(width), name=f"{name}_operand_{i}", reset_less=True) for i in range(len(values))]
-            m.d.sync += [operand.eq(value) for operand, value in zip(group, values)]
+            with m.If(self.i_valid):
+                m.d.sync += [operand.eq(value) for operand, value in zip(group, values)]
             out.append(group)
         return out
 
-    def _total(self, m, name, operands, row, rom, valid, finishing):
+    def _total(self, m, name, operands, row, rom, valids, finishing):
         """Stages 2 and 3 of one output: products, and their running sum, which starts at 0 again after a vector."""
         label = f"{name}_{row[0]}_{row[1]}"
         products = []
@@ -174,13 +174,14 @@ class TransformEngine(wiring.Component):
             coefficient, (ahead, back) = rom.entry(name, row, lane)
             largest = max(ahead << len(operand) - 1, back << 15)
             product = Signal(range(-largest, largest + 1), name=f"{label}_product_{lane}", reset_less=True)
-            m.d.sync += product.eq(operand * coefficient)
+            with m.If(valids[1]):
+                m.d.sync += product.eq(operand * coefficient)
             products.append(product)
         running, total = Signal(signed(28), name=f"{label}_running"), Signal(signed(28), name=f"{label}_total")
         m.d.comb += total.eq(sum_tree([*products, running]))
         with m.If(finishing):
             m.d.sync += running.eq(0)
-        with m.Elif(valid):
+        with m.Elif(valids[2]):
             m.d.sync += running.eq(total)
         return total
 
@@ -218,7 +219,8 @@ class TransformEngine(wiring.Component):
         m.d.sync += self.o_step.eq(step)
         for lane in range(8):
             sample = Signal(signed(28), name=f"sample_{lane}", reset_less=True)
-            m.d.sync += sample.eq(samples[lane])
+            with m.If(sending):
+                m.d.sync += sample.eq(samples[lane])
             # Only the first pass of the inverse can leave 16 bits: it takes bits 7 and up, or all ones or zeros.
             clips, other = Signal(name=f"clips_{lane}"), Signal(name=f"other_{lane}")
             first, sign = step.inverse & ~step.second, sample[-1]
