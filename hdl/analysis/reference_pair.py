@@ -58,7 +58,7 @@ class ReferencePair(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.gather = gather = ReferenceGather(self.p)
-        m.submodules.samples = samples = ReferenceSamples(rows=4, sets=2)
+        m.submodules.samples = samples = ReferenceSamples(sets=2)
         for port in ("place", "step"):
             m.d.comb += getattr(self, port).eq(getattr(gather, port))
         for port in ("top", "left", "corner"):

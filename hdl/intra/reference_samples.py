@@ -16,15 +16,15 @@ class ReferenceRead(data.Struct):
 
     which: 1
     first: signed(7)  # window[0] is ref[first + 1]
-    y: 4  # in units of the predictor's rows
+    y: 3  # in units of 4 samples
 
 
 class References(data.Struct):
     """The answer. 'main' runs along the prediction's own axis: the top row for planar, DC and the vertical modes, the
     left column for the horizontal modes (loaded exchanged); 'side' is the other one. ref is that of 8.4.4.2.6."""
 
-    window: ROW  # `rows` + 4 samples of ref
-    side: data.ArrayLayout(unsigned(8), 4)  # `rows` samples
+    window: ROW
+    side: data.ArrayLayout(unsigned(8), 4)
     corner: 8
     main_end: 8  # main[N], side[N]
     side_end: 8
@@ -40,14 +40,14 @@ class ReferenceSamples(wiring.Component):
     `smooth` (filterFlag) with each.
     A block of N = 32 to be smoothed is loaded twice: the first time decides on the strong filter.
     `read` is answered in the same cycle by `references`, `latency` cycles after the last row at the earliest.
-    `rows` of the predictor: 2 or 4. Throughput: a row a cycle, blocks back to back.
+    Throughput: a row a cycle, blocks back to back.
     Arithmetic: unsigned 8 bit samples; rounding as in the standard, exact.
     """
 
     latency = 2
 
-    def __init__(self, rows: int, sets: int = 1):
-        self.rows, self.sets = rows, sets
+    def __init__(self, sets: int = 1):
+        self.sets = sets
         super().__init__(
             {
                 "valid": In(1),
@@ -178,10 +178,8 @@ class ReferenceSamples(wiring.Component):
         return lanes
 
     def _rotate(self, m, lanes):
-        width = self.rows + 4
         for bit in (2, 1, 0):
-            count = min(8, width - 1 + (1 << bit))
-            shifted = [Signal(8, name=f"shifted_{bit}_{i}") for i in range(count)]
+            shifted = [Signal(8, name=f"shifted_{bit}_{i}") for i in range(8)]
             for i, out in enumerate(shifted):
                 m.d.comb += out.eq(Mux(self.read.first[bit], lanes[(i + (1 << bit)) % 8], lanes[i]))
             lanes = shifted
@@ -192,13 +190,12 @@ class ReferenceSamples(wiring.Component):
         first, index, log2_size = held["first"], held["index"], held["log2_size"]
         m.submodules.side = side = Memory(shape=64, depth=4 * self.sets, init=[])
         write, read = side.write_port(), side.read_port(domain="comb")
-        parts = 4 - self.rows.bit_length()  # bits of the place in a row
         m.d.comb += [
             write.en.eq(held["valid"] & ~index[2]),
             write.addr.eq(self._place(index[:2], held["which"])),
             write.data.eq(rows["side"]),
-            read.addr.eq(self._place(self.read.y[parts:][:2], self.read.which)),
-            self.references.side.eq(read.data.word_select(self.read.y[:parts], 8 * self.rows)),
+            read.addr.eq(self._place(self.read.y[1:], self.read.which)),
+            self.references.side.eq(read.data.word_select(self.read.y[0], 32)),
         ]
 
         within = Signal()

@@ -13,36 +13,32 @@ SIZES = (2, 3, 4, 5)
 
 
 class PredictorCommand(data.Struct):
-    """Which part of which sub-block: the block's mode and size, and the place in it."""
+    """Which sub-block: the block's mode and size, and the place in it."""
 
     mode: 6  # IntraPredMode, 0..34
     log2_size: 3  # 2..5
     is_luma: 1  # cIdx is 0: boundary filters of DC and of modes 10 and 26 where N < 32
     x: 3  # of the sub-block, in units of 4 samples
     y: 3
-    part: 1  # half of it, where two rows are made at a time
     which: 1  # set of references
 
 
 class SubblockPredictor(wiring.Component):
-    """Intra sample prediction of H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), `rows` of 4 samples
-    a cycle, of blocks of log2 size `sizes`.
+    """Intra sample prediction of H.265 8.4.4.2.4 (planar), 8.4.4.2.5 (DC) and 8.4.4.2.6 (angular), 16 samples a
+    cycle, of blocks of log2 size `sizes`.
 
-    `command` is taken in every cycle with `valid`; with `rows` = 2 the parts 0 and 1 of a sub-block follow each other.
+    `command` is taken in every cycle with `valid`.
     `references` answer `read` in the same cycle, one after the command. With `sizes` of 2 alone window[0] is ref[-3],
     ref[1] or ref[2]. `samples` (raster order in the sub-block) come with `o_valid`, `latency` cycles after the
     command of the last part.
     The horizontal modes are predicted as vertical ones from exchanged arrays and transposed at the end.
-    No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: a sub-block in 4 / `rows` cycles.
+    No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: a sub-block a cycle.
     """
 
     latency = 4
 
-    def __init__(self, rows: int = 4, sizes: tuple = SIZES):
-        if rows not in (2, 4):
-            raise ValueError(f"{rows} rows a cycle: 2 or 4 are possible")
-        self.rows, self.sizes = rows, sizes
-        self._y_bits = 3 if rows == 4 else 4
+    def __init__(self, sizes: tuple = SIZES):
+        self.sizes = sizes
         super().__init__(
             {
                 "command": In(PredictorCommand),
@@ -61,8 +57,7 @@ class SubblockPredictor(wiring.Component):
             valids.append(Signal(name=f"valid_{stage}"))
             commands.append(Signal(PredictorCommand, name=f"command_{stage}", reset_less=True))
             m.d.sync += [valids[stage].eq(valids[stage - 1]), commands[stage].eq(commands[stage - 1])]
-        is_last = commands[-1].part if self.rows == 2 else 1
-        m.d.sync += self.o_valid.eq(valids[-1] & is_last)
+        m.d.sync += self.o_valid.eq(valids[-1])
 
         where = self._locate(m, commands[0], valids[0])
         taken = self._select(m, commands[1], valids[1], where)
@@ -79,12 +74,10 @@ class SubblockPredictor(wiring.Component):
         angle = angle_of(m, command.mode, "command")
         swapped = is_swapped(command.mode)
         x, y = Mux(swapped, command.y, command.x), Mux(swapped, command.x, command.y)
-        if self.rows == 2:
-            y = Cat(command.part, y)
-        rows = [Signal(signed(12), name=f"row_position_{r}") for r in range(self.rows)]
+        rows = [Signal(signed(12), name=f"row_position_{r}") for r in range(4)]
         start = Signal(signed(12))
-        m.d.comb += start.eq(product(angle, y) << self.rows.bit_length() - 1)
-        m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(self.rows)]
+        m.d.comb += start.eq(product(angle, y) << 2)
+        m.d.comb += [rows[r].eq(start + multiple(angle, r + 1)) for r in range(4)]
         base = Signal(signed(7))
         if self.sizes == (2,):  # the eight samples on either side of the corner hold all, but at 45 degrees
             m.d.comb += base.eq(Mux(angle < 0, -4, angle[5]))
@@ -93,15 +86,15 @@ class SubblockPredictor(wiring.Component):
 
         where = {
             "x": Signal(3, name="where_x", reset_less=True),
-            "y": Signal(self._y_bits, name="where_y", reset_less=True),  # in units of `rows`
+            "y": Signal(3, name="where_y", reset_less=True),
             "first": Signal(signed(7), name="where_first", reset_less=True),  # ref[first + 1] is window[0]
-            "offset": [Signal(range(self.rows), name=f"where_offset_{r}", reset_less=True) for r in range(self.rows)],
-            "fraction": [Signal(5, name=f"where_fraction_{r}", reset_less=True) for r in range(self.rows)],
+            "offset": [Signal(range(4), name=f"where_offset_{r}", reset_less=True) for r in range(4)],
+            "fraction": [Signal(5, name=f"where_fraction_{r}", reset_less=True) for r in range(4)],
         }
         with m.If(valid):
             m.d.sync += [where["x"].eq(x), where["y"].eq(y), where["first"].eq(base + (x << 2))]
-            m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(self.rows)]
-            m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(self.rows)]
+            m.d.sync += [where["offset"][r].eq((rows[r] >> 5) - base) for r in range(4)]
+            m.d.sync += [where["fraction"][r].eq(rows[r][:5]) for r in range(4)]
         return where
 
     def _select(self, m, command, valid, where):
@@ -109,8 +102,8 @@ class SubblockPredictor(wiring.Component):
         references, read = self.references, self.read
         m.d.comb += [read.which.eq(command.which), read.first.eq(where["first"]), read.y.eq(where["y"])]
         taken = {
-            "window": Signal(data.ArrayLayout(unsigned(8), self.rows + 4), name="window", reset_less=True),
-            "side": Signal(data.ArrayLayout(unsigned(8), self.rows), name="side", reset_less=True),
+            "window": Signal(data.ArrayLayout(unsigned(8), 8), name="window", reset_less=True),
+            "side": Signal(data.ArrayLayout(unsigned(8), 4), name="side", reset_less=True),
         }
         taken |= {name: Signal(8, name=name, reset_less=True) for name in ("corner", "main_end", "side_end")}
         with m.If(valid):
@@ -119,7 +112,7 @@ class SubblockPredictor(wiring.Component):
         doubled = ((references.dc_sum << self._scale(command)) >> 5)[:9]
         m.d.sync += taken["dc"].eq((doubled + 1) >> 1)
 
-        # Of planar: the far end's weight, of 32, before the first column (in units of 4) and row (of `rows`).
+        # Of planar: the far end's weight, of 32, before the first column and row, in units of 4.
         for name in ("x", "y"):
             taken[name] = Signal.like(where[name], name=f"taken_{name}", reset_less=True)
             m.d.sync += taken[name].eq(where[name] << self._scale(command))
@@ -149,7 +142,7 @@ class SubblockPredictor(wiring.Component):
         m.d.comb += triple.eq(multiple(dc, 3) + 2)
         inner = Signal(8, name="flat", reset_less=True)
         m.d.sync += inner.eq(Mux(is_dc, dc, 0))
-        for r in range(self.rows):
+        for r in range(4):
             row = window.as_value()
             for bit in reversed(range(len(taken["offset"][r]))):
                 row = Mux(taken["offset"][r][bit], row[8 << bit :], row)[: 8 * (4 + (1 << bit))]
@@ -179,22 +172,22 @@ class SubblockPredictor(wiring.Component):
                 parts["flat"].append(flat)
 
         # Planar, of 64 units: (32 - v) * near + v * far + 16 for the row and for the column, v being far's weight.
-        for name, near, far, weight, unit in (
-            ("row", side, taken["main_end"], taken["x"], 4),
-            ("column", window, taken["side_end"], taken["y"], self.rows),
+        for name, near, far, weight in (
+            ("row", side, taken["main_end"], taken["x"]),
+            ("column", window, taken["side_end"], taken["y"]),
         ):
             end = Signal(8, name=f"{name}_end", reset_less=True)
             m.d.sync += end.eq(far)
-            for i in range(self.rows if name == "row" else 4):
+            for i in range(4):
                 slope = Signal(signed(9), name=f"{name}_slope_{i}")
                 m.d.comb += slope.eq(far - near[i])
                 step = Signal(signed(12), name=f"{name}_step_{i}", reset_less=True)
                 start = Signal(13, name=f"{name}_start_{i}", reset_less=True)
-                first = Cat(Const(16 // unit, 6 - unit.bit_length()), near[i])
+                first = Cat(Const(4, 3), near[i])
                 with m.If(valid):
                     m.d.sync += [
                         step.eq(slope << self._scale(command)),
-                        start.eq(product(slope, weight, first) << unit.bit_length() - 1),
+                        start.eq(product(slope, weight, first) << 2),
                     ]
                 parts[name].append((start, step, end))
         return parts
@@ -204,7 +197,7 @@ class SubblockPredictor(wiring.Component):
         lines = {"row": [], "column": []}
         for name, line in lines.items():
             for k, (start, step, end) in enumerate(parts[name]):
-                terms = [Signal(13, name=f"{name}_term_{k}_{i}") for i in range(4 if name == "row" else self.rows)]
+                terms = [Signal(13, name=f"{name}_term_{k}_{i}") for i in range(4)]
                 for i, term in enumerate(terms):
                     before, shift = (terms[0], 1) if i == 2 else (start, (0, 1, 0, 2)[i])
                     m.d.comb += term.eq(before + (step << shift))
@@ -213,16 +206,11 @@ class SubblockPredictor(wiring.Component):
                 line.append(terms)
         is_planar, swapped = command.mode == PLANAR, is_swapped(command.mode)
         angular, straight = list(parts["angular"]), []
-        for r in range(self.rows):
+        for r in range(4):
             for c in range(4):
                 planar = Signal(14, name=f"planar_{r}_{c}")
                 m.d.comb += planar.eq(lines["row"][r][c] + lines["column"][c][r])
                 straight.append(parts["flat"][4 * r + c] | Mux(is_planar, planar[6:], 0))
-        if self.rows == 2:
-            earlier = [Signal(8, name=f"earlier_{i}", reset_less=True) for i in range(8)]
-            with m.If(valid):
-                m.d.sync += [out.eq(a | b) for out, a, b in zip(earlier, angular, straight)]
-            angular, straight = earlier + angular, [Const(0, 8)] * 8 + straight
         for r in range(4):
             for c in range(4):
                 turned = Mux(swapped, angular[4 * c + r], angular[4 * r + c])

@@ -61,7 +61,7 @@ class Prediction(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.neighbours = neighbours = Neighbours(self.p)
-        m.submodules.references = references = ReferenceSamples(rows=4)
+        m.submodules.references = references = ReferenceSamples()
         m.submodules.predictor = predictor = SubblockPredictor()
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()

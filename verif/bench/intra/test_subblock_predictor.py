@@ -22,8 +22,8 @@ from verif.reference import prediction
 class PredictorPair(wiring.Component):
     """The two blocks wired as a stage wires them."""
 
-    def __init__(self, **options):
-        self.options = options
+    def __init__(self, sizes):
+        self.sizes = sizes
         super().__init__(
             {
                 "load": In(1),
@@ -41,8 +41,8 @@ class PredictorPair(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.references = references = ReferenceSamples(self.options["rows"])
-        m.submodules.predictor = predictor = SubblockPredictor(**self.options)
+        m.submodules.references = references = ReferenceSamples()
+        m.submodules.predictor = predictor = SubblockPredictor(self.sizes)
         swapped = is_swapped(self.command.mode)
         for port in ("valid", "first", "last", "corner"):
             m.d.comb += getattr(references, port).eq(getattr(self, "load" if port == "valid" else port))
@@ -98,7 +98,7 @@ class Driver:
 
     async def predict(self, p, log2, mode, luma):
         dut, n = self.dut, 1 << log2
-        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0, "part": 0, "which": 0}
+        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0, "which": 0}
         dut.command.value = self.command.pack(command)
         left, top = [*p[: 2 * n][::-1]], [*p[2 * n + 1 :]]
         dut.corner.value = p[2 * n]
@@ -109,19 +109,17 @@ class Driver:
             dut.left.value = self.row.pack(left[8 * k : 8 * k + 8])
             await self.edge
         dut.load.value = 0
-        parts = 4 // bench_params()["rows"]
         out = np.zeros((n, n), np.int32)
-        cells = [(x, y, part) for y in range(n // 4) for x in range(n // 4) for part in range(parts)]
+        cells = [(x, y) for y in range(n // 4) for x in range(n // 4)]
         for cycle in range(len(cells) + SubblockPredictor.latency):
             dut.valid.value = int(cycle < len(cells))
             if cycle < len(cells):
-                dut.command.value = self.command.pack(command | dict(zip(("x", "y", "part"), cells[cycle])))
+                dut.command.value = self.command.pack(command | dict(zip("xy", cells[cycle])))
             await self.edge
             index = cycle - SubblockPredictor.latency
-            comes = index >= 0 and cells[index][2] == parts - 1
-            assert bool(dut.o_valid.value) == comes, f"latency: {cycle}"
-            if comes:
-                x, y, _ = cells[index]
+            assert bool(dut.o_valid.value) == (index >= 0), f"latency: {cycle}"
+            if index >= 0:
+                x, y = cells[index]
                 block = self.block.unpack(dut.samples.value.to_unsigned())
                 out[4 * y : 4 * y + 4, 4 * x : 4 * x + 4] = np.array(block).reshape(4, 4)
         return out
@@ -140,8 +138,7 @@ async def every_mode(dut):
                     assert np.array_equal(got, expected), f"log2 {log2} mode {mode} luma {luma}\n{p}\n{got - expected}"
 
 
-@pytest.mark.parametrize("rows, sizes", [(4, SIZES), (2, SIZES), (4, (2,))])
-def test_subblock_predictor(rows, sizes):
-    params = {"rows": rows, "sizes": sizes}
-    name = f"subblock_predictor_{rows}x{len(sizes)}"
-    run_bench(PredictorPair(**params), __name__, name, tests=1, params=params)
+@pytest.mark.parametrize("sizes", [SIZES, (2,)])
+def test_subblock_predictor(sizes):
+    name = f"subblock_predictor_{len(sizes)}"
+    run_bench(PredictorPair(sizes), __name__, name, tests=1, params={"sizes": sizes})
