@@ -265,11 +265,10 @@ class ContainerSource(Source):
                     pts = pts + step if frame.pts is None or frame.pts <= pts else frame.pts
                     end = pts + max(step, frame.duration or 0)
                     yield Frame(*self._planes(frame), pts)
-                missing = round((_stated_end(stream) - end) / step)
+                stated = _stated_end(stream) if "matroska" in container.format.name else Fraction(0)
+                missing = round((stated - end) / step)
                 if missing > 1:
-                    raise HeronError(
-                        f"{self.path}: is cut short after frame {index}, about {missing} before its stated end"
-                    )
+                    raise HeronError(f"{self.path}: is cut short after frame {index}; about {missing} are missing")
         except (FFmpegError, OSError) as error:
             raise HeronError(f"{self.path}: {error.strerror or error}") from error
 
@@ -287,7 +286,7 @@ class ContainerSource(Source):
 
 
 def _stated_end(stream) -> Fraction:
-    """Where the container says that a video stream ends, in its time base; 0 where it does not."""
+    """Where Matroska says that a video stream ends, in its time base; 0 where it does not."""
     words = re.fullmatch(r"(\d+):(\d+):(\d+\.?\d*)", stream.metadata.get("DURATION", ""))
     if not words or not stream.time_base:
         return Fraction(0)

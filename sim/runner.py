@@ -60,7 +60,7 @@ def run_bench(
     libraries = Path(cocotb_tools.config.libs_dir)
     linker = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
     options = ["--exe", "--vpi", "--timescale", "1ns/1ps", "-o", "simulation", "-LDFLAGS", linker]
-    if all_public:
+    if all_public:  # then Verilator keeps what it would have merged, and finds loops among the bits of one signal
         options += ["--public-flat-rw", "-Wno-UNOPTFLAT"]
     binary = build.verilate(
         exported,

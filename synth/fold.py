@@ -9,7 +9,7 @@ from collections import defaultdict
 from functools import cache
 from itertools import permutations, product
 
-PINS, SLOTS = "ABCD", "01"
+PINS, SLOTS = "ABCD", ("0", "1")
 CONSTANTS = {"0": 0, "1": 1, "x": 0}
 
 
@@ -25,11 +25,11 @@ def fold(netlist: dict) -> dict:
     for name, cell in cells.items():
         for pin, nets in cell["connections"].items():
             if (cell["type"], pin) != ("LUT4", "Z"):
-                slot = pin[1] if cell["type"] == "CCU2C" and pin[0] in PINS else ""
+                slot = pin[1] if cell["type"] == "CCU2C" and pin[0] in PINS and pin[1:] in SLOTS else ""
                 for net in nets:
                     readers[net].add((name, slot))
 
-    waiting = sorted(luts, key=lambda net: len(_nets(cells[luts[net]])), reverse=True)
+    waiting = list(luts)
     while waiting:
         net = waiting.pop()
         if net not in luts or not all(slot for _, slot in readers[net]):

@@ -30,7 +30,7 @@ class SubblockPredictor(wiring.Component):
     `command` is taken in every cycle with `valid`.
     `references` answer `read` in the same cycle, one after the command. With `sizes` of 2 alone window[0] is ref[-3],
     ref[1] or ref[2]. `samples` (raster order in the sub-block) come with `o_valid`, `latency` cycles after the
-    command of the last part.
+    command.
     The horizontal modes are predicted as vertical ones from exchanged arrays and transposed at the end.
     No backpressure. Arithmetic: exact, unsigned 8 bit samples. Throughput: a sub-block a cycle.
     """

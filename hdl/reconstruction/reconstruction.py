@@ -39,7 +39,7 @@ class Reconstruction(wiring.Component):
     Source CTUs and reconstructed CTUs are double buffered, groups queue in a FIFO of 512, as deep
     as a block RAM.
     Stalls: before a coding unit while its source is incomplete or no reconstruction buffer is free, before a batch of
-    blocks while the FIFO has no room for all of its groups. No stall inside a block.
+    blocks while the FIFO has no room for the groups of the largest one. No stall inside a block.
 
     Of a luma prediction block that is one transform block, as many of luma_mode, luma_second, luma_third are tried as
     `choices` says for its size, and the one of least cost (ModeChoice) becomes its luma_mode in `o_cu`.

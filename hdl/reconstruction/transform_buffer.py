@@ -46,7 +46,7 @@ class Place(data.Struct):
 
 
 class TransformBuffer(wiring.Component):
-    """Two regions of one luma and two chroma blocks, 16 bits an element, in sixteen banks.
+    """Two regions of four blocks (Y, Cb, Cr, Y again), 16 bits an element, in sixteen banks.
 
     Write: a sub-block (`w_block`, raster order), or eight elements of a row (`w_lanes`), at the clock edge.
     Read: a sub-block, or eight elements of a column; `r_block` and `r_lanes` are valid `latency` cycles after
@@ -86,7 +86,8 @@ class TransformBuffer(wiring.Component):
         w_along, w_unused = self._elements(m, "w", COLUMN_BITS, w_mode, w_base, self.w_place.step)
         r_along, _ = self._elements(m, "r", ROW_BITS, r_mode, r_base, self.r_place.step)
         # No element is written in the cycle in which it is read: a pass and the quantisation read one region and write
-        # the other, and a block is written when nobody reads any more what was there. Other reads are not looked at.
+        # the other, and a block is written when nobody reads any more what was there, or has not begun to read it.
+        # Other reads are not looked at.
         for number in range(16):
             memory = Memory(shape=unsigned(16), depth=512, init=[], attrs={"no_rw_check": 1})
             m.submodules[f"bank_{number}"] = memory

@@ -14,8 +14,11 @@ class TransformUnit(wiring.Component):
     """Transforms up to four blocks (Y, Cb, Cr, Y again) together, so that the latency of a pass counts once.
 
     While idle (`busy` low) sub-blocks are written and read through `w_*` and `r_*` as in TransformBuffer, with
-    `vector` 0. `start` runs the forward (rows first) or the `inverse` (columns first) transform over the blocks whose
-    bit in `blocks` is 1; sizes are `luma_log2_size` (3..5) and `chroma_log2_size` (3..4), stable until `busy` falls.
+    `vector` 0. Sub-blocks may still be written until the first results come, 7 cycles and N/8 of the first block after
+    `start`, if they are there before they are read: rows of a block follow each other from the cycle after `start`.
+
+    `start` runs the forward (rows first) or the `inverse` (columns first) transform over the blocks whose bit in
+    `blocks` is 1; sizes are `luma_log2_size` (3..5) and `chroma_log2_size` (3..4), stable until `busy` falls.
     Forward: from and to region 0, both transposed: element (r, c) is residual or coefficient of column r, row c.
     Inverse: from and to region 1, not transposed.
 

@@ -6,7 +6,8 @@ import cocotb
 import numpy as np
 from cocotb.triggers import RisingEdge
 
-from hdl.reconstruction.quantizer import GroupKind, Quantizer
+from hdl.reconstruction.level_cost import MAGNITUDES
+from hdl.reconstruction.quantizer import LEVELS, GroupKind, Quantizer
 from hdl.reconstruction.transform4x4 import SUBBLOCK
 from sim.runner import run_bench
 from verif.bench.payload import Packer
@@ -28,18 +29,31 @@ def coefficients(rng, log2, qp):
     return np.clip(np.rint(noise), -32768, 32767).astype(np.int64)
 
 
+def halves(levels):
+    """What goes out beside eight levels."""
+    return [levels, [min(abs(level), 15) for level in levels]]
+
+
 @cocotb.test()
 async def quantization(dut):
     rng, edge = random, RisingEdge(dut.clk)
     kind_packer, block_packer = Packer(GroupKind), Packer(SUBBLOCK)
+    lane_packer, magnitude_packer = Packer(LEVELS), Packer(MAGNITUDES)
     dut.i_valid.value = 0
     await start(dut)
     waiting = []
 
     async def check():
+        lanes, magnitudes, before = [], [], []
         while True:
             await edge
+            before = [lanes, magnitudes]
+            lanes = lane_packer.unpack(dut.o_lanes.value.to_unsigned())
+            magnitudes = magnitude_packer.unpack(dut.o_magnitudes.value.to_unsigned())
             if dut.o_valid.value:
+                upper = waiting[0][0][0][8:]
+                assert [lanes, magnitudes] == halves(waiting[0][0][0][:8]), f"lower half of {waiting[0]}"
+                assert before == halves(upper), f"upper half of {waiting[0]}"
                 levels = block_packer.unpack(dut.o_levels.value.to_unsigned())
                 got = (levels, int(dut.o_coded.value), int(dut.o_first.value))
                 expected, why = waiting.pop(0)

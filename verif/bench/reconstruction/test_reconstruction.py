@@ -155,20 +155,26 @@ async def cycles(dut):
     rng = np.random.default_rng(1)
     kinds = {"8x8 NxN": (3, 1, 1), "8x8": (3, 0, 0), "16x16 split": (4, 0, 1), "16x16": (4, 0, 0)}
     kinds |= {"32x32 split": (5, 0, 1), "32x32": (5, 0, 0)} if log2 >= 5 else {}
-    for name, kind in kinds.items():
+    for (name, kind), bound in zip(kinds.items(), bench_params()["bounds"]):
         planes = CONTENT["noise"](cfg.width, cfg.height, rng)
         taken = await bench.encode(cfg, planes, uniform(cfg, *kind, rng))
         dut._log.info(f"{name}: {taken / (cfg.width * cfg.height):.2f} cycles a luma sample")
-        bound = 2.3 if name == "8x8 NxN" else 2.1  # 4x4 luma blocks wait for each other
         assert taken <= bound * cfg.width * cfg.height, f"{name}: {taken} cycles"
 
 
+BOUNDS = 2.35, 1.95, 1.65, 1.95, 1.45, 1.3  # cycles a luma sample of each kind
+
+
 @pytest.mark.parametrize(
-    "ctb_log2_size, pictures, choices",
-    [(5, 24, CHOICES), (4, 12, CHOICES), (6, 8, (0, 0, 2, 1, 2, 2))],
+    "ctb_log2_size, pictures, choices, bounds",
+    [
+        (5, 24, CHOICES, BOUNDS),
+        (4, 12, CHOICES, BOUNDS[:4]),
+        (6, 8, (0, 0, 2, 1, 2, 2), (2.25, 1.8, 1.8, 2.1, 1.6, 1.95)),
+    ],
 )
-def test_reconstruction(ctb_log2_size, pictures, choices):
+def test_reconstruction(ctb_log2_size, pictures, choices, bounds):
     p = Params(ctb_log2_size=ctb_log2_size, max_width=512, max_height=512)
-    params = {"ctb_log2_size": ctb_log2_size, "pictures": pictures, "choices": choices}
+    params = {"ctb_log2_size": ctb_log2_size, "pictures": pictures, "choices": choices, "bounds": bounds}
     name = f"reconstruction_ctu{1 << ctb_log2_size}"
     run_bench(Reconstruction(p, choices), __name__, name, tests=11, params=params)
