@@ -31,8 +31,8 @@ class ReferencePair(wiring.Component):
     `o` offers the candidates in order when their references are about to stand: `which` set belongs to it and may be
     read in the second cycle after. `release` is a strobe: the set of the candidate taken first is not read any more
     from the fifth cycle on.
-    `ctu` goes with `i`. Other ports are those of ReferenceGather to the
-    store, and of ReferenceSamples.
+    `ctu` goes with `i`. Other ports are those of ReferenceGather to the store, and of
+    ReferenceSamples.
     Cycles from a candidate to its offer: 1 + 2N/8, 2N/8 more to smooth at N = 32. Throughput: one in 2N/8 cycles.
     """
 
