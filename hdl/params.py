@@ -45,3 +45,5 @@ PRESETS = {
     "ctu64": Params(ctb_log2_size=6),
 }
 DEFAULT_PRESET = "ctu32"
+CORE_CTB_LOG2_SIZES = 4, 5
+"""What the core can be built for; the reference codec takes all."""

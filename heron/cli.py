@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from hdl.params import DEFAULT_PRESET, PRESETS
+from hdl.params import CORE_CTB_LOG2_SIZES, DEFAULT_PRESET, PRESETS
 from heron.errors import HeronError
 
 cli = typer.Typer(
@@ -171,10 +171,11 @@ def compare(
 @cli.command()
 def presets() -> None:
     """The builds of the core that have a name."""
-    table = Table("preset", "CTU", "largest picture", "")
+    table = Table("preset", "CTU", "largest picture", "engines", "")
     for name, params in PRESETS.items():
         largest = f"{params.max_width}x{params.max_height}"
-        table.add_row(name, str(params.ctb_size), largest, "default" if name == DEFAULT_PRESET else "")
+        engines = "rtl, model" if params.ctb_log2_size in CORE_CTB_LOG2_SIZES else "model"
+        table.add_row(name, str(params.ctb_size), largest, engines, "default" if name == DEFAULT_PRESET else "")
     Console().print(table)
 
 
@@ -286,6 +287,8 @@ def _run(command: Callable[[], object]) -> int:
     try:
         result = command()
         sys.stdout.flush()
+        if result == 130:  # what became of a KeyboardInterrupt on its way here
+            return _fail("interrupted", 130)
         return result if isinstance(result, int) else 0
     except HeronError as error:
         return _fail(str(error), 2)

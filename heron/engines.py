@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hdl.params import PRESETS, Params
+from hdl.params import CORE_CTB_LOG2_SIZES, PRESETS, Params
 from heron.errors import HeronError
 from verif.reference.config import PictureConfig
 
@@ -72,13 +72,21 @@ def preset_params(preset: str) -> Params:
     return PRESETS[preset]
 
 
+def core_params(preset: str) -> Params:
+    """The parameters of a preset that the core can be built for."""
+    params = preset_params(preset)
+    if params.ctb_log2_size not in CORE_CTB_LOG2_SIZES:
+        names = ", ".join(name for name, each in PRESETS.items() if each.ctb_log2_size in CORE_CTB_LOG2_SIZES)
+        raise HeronError(f"preset {preset} is for --engine model alone; the core has {names}")
+    return params
+
+
 def make_engine(name: str, preset: str, stall_seed: int | None = None) -> Engine:
     """An engine by name, for a preset."""
-    params = preset_params(preset)
     if name == "model":
         if stall_seed is not None:
             raise HeronError("a stall seed is for the engine 'rtl'; the model has no streams to stall")
         return ModelEngine()
     if name == "rtl":
-        return RtlEngine(params, stall_seed)
+        return RtlEngine(core_params(preset), stall_seed)
     raise HeronError(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")

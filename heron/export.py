@@ -9,7 +9,7 @@ from pathlib import Path
 from amaranth.lib import wiring
 
 from hdl.params import Params
-from heron.engines import preset_params
+from heron.engines import core_params
 from heron.errors import HeronError
 from heron.outputs import write_file
 from sim.toolchain import ROOT
@@ -46,7 +46,7 @@ def make_block(name: str, params: Params) -> wiring.Component:
 
 def export_verilog(folder: Path, preset: str, block: str | None = None) -> Path:
     """Writes NAME.v and NAME.json; returns the path of the Verilog."""
-    params = preset_params(preset)
+    params = core_params(preset)
     name = block or "core"
     component = make_block(name, params)
     if folder.exists() and not folder.is_dir():

@@ -40,6 +40,8 @@ class Job:
         check_stream_name(self.output)
         if self.recon and self.recon.suffix.lower() != ".y4m":
             raise HeronError(f"{self.recon}: the name of a reconstruction must end in .y4m")
+        if self.trace and not self.trace.parent.is_dir():
+            raise HeronError(f"{self.trace}: the folder {self.trace.parent} does not exist")
         paths = [path.resolve() for path in (self.input, self.output, self.recon, self.report) if path]
         for path in paths:
             if paths.count(path) > 1:

@@ -6,6 +6,7 @@
 import ctypes
 import importlib.metadata
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,7 @@ def _build_core(params: Params) -> tuple[Path, list[str]]:
             return Path(known["library"]), known["stats"]
     from hdl.core import Core as CoreComponent
 
+    print(f"building the core, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
     library, stats = _build(CoreComponent(params), "core", params)
     index.parent.mkdir(parents=True, exist_ok=True)
     index.write_text(json.dumps({"library": str(library), "stats": stats}))

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
+from hdl.params import CORE_CTB_LOG2_SIZES
 from heron.bench.clips import bench_sources
 from heron.levels import choose_level
 from verif.cases import random_case
 from verif.reference.config import PictureConfig
 from verif.rtl import check_case, check_picture
 
-CTB_LOG2_SIZES = (4, 5)  # those of the presets that the RTL is held to
 QPS = (22, 27, 32, 37)
 CIF = 352 * 288
 LARGE = 1920 * 1080
@@ -22,7 +22,7 @@ def random_cases(first: int, count: int) -> int:
     """Runs seeds first to first + count - 1; returns how many failed."""
     failed = 0
     for done, seed in enumerate(range(first, first + count), 1):
-        case = random_case(seed, CTB_LOG2_SIZES)
+        case = random_case(seed, CORE_CTB_LOG2_SIZES)
         begin = time.monotonic()
         try:
             check_case(case)

@@ -126,6 +126,8 @@ BAD = {
     "not a video": (["notes.txt", "-o", "o.hevc"], "notes.txt"),
     "unknown engine": (["in.y4m", "-o", "o.hevc", "--engine", "fpga"], "rtl, model"),
     "unknown preset": (["in.y4m", "-o", "o.hevc", "--preset", "big"], "no preset 'big'"),
+    "preset without a core": (["in.y4m", "-o", "o.hevc", "--preset", "ctu64", "--engine", "rtl"], "the core has ctu32"),
+    "no folder for the trace": (["in.y4m", "-o", "o.hevc", "--trace", "nowhere/t"], "does not exist"),
     "unknown suffix": (["in.y4m", "-o", "o.avi"], "must end in"),
     "output is a folder": (["in.y4m", "-o", "folder.hevc"], "is a folder"),
     "no such folder": (["in.y4m", "-o", "nowhere/o.hevc"], "does not exist"),

@@ -22,7 +22,7 @@ class Fetch(wiring.Component):
     Throughput: one group a cycle, added rows too; one cycle between pictures. Latency: 1.
     Stalls: `i_source` waits while `o` is full, and while rows are added (at most 3 groups of 8 in 32 rows).
     Reset and frame boundary: idle until a picture comes; takes the next one after the last group of this one.
-    Cost on ECP5: about 340 LUT4 and 70 carry cells, the row memory (ctb_size x 8 bits) in LUTs, no block RAM, no DSP.
+    Cost: the row memory (ctb_size x 8 bits) is in LUTs; no block RAM, no DSP.
     """
 
     latency = 1
