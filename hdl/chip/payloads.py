@@ -1,0 +1,72 @@
+"""What the blocks of the chip tell each other: jobs of the readers and writers, requests to the ports of the bus."""
+
+from amaranth.lib import data, enum
+
+from hdl.common.axi import ADDRESS_BITS
+
+
+class ErrorCode(enum.IntEnum, shape=8):
+    """ERROR.code, as hdl/chip/registers.rdl has it."""
+
+    OK = 0
+    BAD_SIZE = 1
+    BAD_QP = 2
+    BAD_ALIGNMENT = 3
+    BAD_STRIDE = 4
+    BAD_BUFFER = 5
+    BITSTREAM_FULL = 16
+    ABORTED = 17
+    BUS_ERROR = 18
+    WATCHDOG = 19
+    BAD_QP_MAP = 20
+
+
+class Master(enum.IntEnum, shape=2):
+    """ERROR.master: who spoke to the memory."""
+
+    SOURCE = 0
+    QP_MAP = 1
+    RECON = 2
+    BITSTREAM = 3
+
+
+class Planes(data.Struct):
+    """A picture in memory, 4:2:0 8-bit. Addresses and strides are multiples of the bus width in bytes."""
+
+    width: 14  # luma samples, even
+    height: 14
+    nv12: 1  # Cb and Cr interleaved in one plane, at `cb`; else three planes
+    y: ADDRESS_BITS
+    cb: ADDRESS_BITS
+    cr: ADDRESS_BITS
+    stride_y: 16  # bytes
+    stride_c: 16
+
+
+class ReadRequest(data.Struct):
+    """Beats to read, one after the other; may cross a 4 KB boundary, which the port splits."""
+
+    address: ADDRESS_BITS  # a multiple of the bus width
+    beats: 5  # 1..16
+
+
+class WriteRequest(data.Struct):
+    """Beats to write, one after the other; may cross a 4 KB boundary, which the port splits."""
+
+    address: ADDRESS_BITS  # a multiple of the bus width
+    beats: 5  # 1..16
+    bytes: 9  # how many of their bytes have their strobe set; told back when the bus has acknowledged them
+
+
+def write_beat(data_width: int):
+    """One beat of a WriteRequest."""
+    return data.StructLayout({"data": data_width, "strb": data_width // 8})
+
+
+class BusError(data.Struct):
+    """The first bad answer of the bus."""
+
+    valid: 1
+    master: Master
+    resp: 2
+    address: ADDRESS_BITS
