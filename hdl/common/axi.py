@@ -109,7 +109,7 @@ def connect_pins(m, component, prefix: str, signature: wiring.Signature, bundle,
     for channel, member in signature.members.items():
         port, ours = getattr(bundle, channel), f"{prefix}_{channel}"
         outwards = (member.flow == Out) == bool(data_width)  # the pins carry the payload out of the chip
-        for field, layout in member.signature.members["payload"].shape:
+        for field, _ in member.signature.members["payload"].shape:
             pin, inner = getattr(component, f"{ours}{field}"), Value.cast(getattr(port.payload, str(field)))
             m.d.comb += pin.eq(inner) if outwards else inner.eq(pin)
         valid, ready = getattr(component, f"{ours}valid"), getattr(component, f"{ours}ready")
