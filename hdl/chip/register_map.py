@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from systemrdl import RDLCompiler
+from systemrdl.compiler import RDLCompiler
 from systemrdl.node import FieldNode, RootNode
-from systemrdl.rdltypes import AccessType
+from systemrdl.rdltypes.builtin_enums import AccessType
 
 SOURCE = Path(__file__).with_name("registers.rdl")
 REGISTER_BITS = 32
