@@ -55,7 +55,7 @@ class RtlEngine:
 
     def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
         picture = asdict(config)
-        del picture["ctb_log2_size"]
+        del picture["ctb_log2_size"], picture["cu_qp_delta_enabled"]
         data, (y, u, v), stats = self._core.encode_picture(
             picture, planes, stall_seed=self._stall_seed, progress=progress
         )

@@ -1,6 +1,6 @@
 """Random small encodes, each wholly determined by its seed, so that a failure is replayed by a number."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,23 +10,52 @@ from verif.reference.config import PictureConfig
 
 @dataclass(frozen=True)
 class Case:
-    """One picture to encode: parameters, content, and the seed of the stalls for the RTL."""
+    """One picture to encode: parameters, content, QP map and its kind, and the seed of the stalls for the RTL."""
 
     seed: int
     config: PictureConfig
     content: str
     planes: Planes
     stall_seed: int
+    qp_map_kind: str
+    qp_map: np.ndarray | None
 
     def __str__(self) -> str:
         size = f"{self.config.width}x{self.config.height}"
-        return f"seed {self.seed}: {size} {self.content} QP {self.config.qp} CTB {1 << self.config.ctb_log2_size}"
+        qp = f"QP {self.config.qp}" + (f" and a {self.qp_map_kind} map" if self.qp_map_kind else "")
+        return f"seed {self.seed}: {size} {self.content} {qp} CTB {1 << self.config.ctb_log2_size}"
 
 
-def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200) -> Case:
+def flat(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """One QP: the first delta is the only one that is not 0."""
+    return np.full(shape, rng.integers(0, 52), np.uint8)
+
+
+def random(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Any QP anywhere: deltas of every size."""
+    return rng.integers(0, 52, shape, np.uint8)
+
+
+def extreme(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """The ends of the range, and what is half of it apart: deltas wrap (8-283), the largest are -26 and 25."""
+    return rng.choice(np.array([0, 25, 26, 51], np.uint8), shape)
+
+
+def gradient(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A ramp: small deltas, and a large one at each row's start."""
+    y, x = np.indices(shape)
+    ramp = rng.integers(0, 52) + rng.uniform(-3, 3) * x + rng.uniform(-3, 3) * y
+    return np.clip(ramp, 0, 51).astype(np.uint8)
+
+
+QP_MAPS = {make.__name__: make for make in (flat, random, extreme, gradient)}
+
+
+def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200, qp_maps: bool = True) -> Case:
     """The case of a seed: any even size from 16 to `largest` both ways, any QP, any content, any CTB size given.
 
-    Ends of the ranges come more often than their share; the contents and CTB sizes take turns with the seed.
+    Ends of the ranges come more often than their share; the contents and CTB sizes take turns with the seed. Every
+    other case, of each content and CTB size alike, has a QP map.
     """
     rng = np.random.default_rng([seed, 0x4845564])
 
@@ -45,4 +74,10 @@ def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200) -> Case
         full_range=int(rng.integers(0, 2)),
     )
     planes = CONTENT[content](width, height, rng)
-    return Case(seed, config, content, planes, int(rng.integers(1, 2**31)))
+    stall_seed = int(rng.integers(1, 2**31))
+    kind, qp_map = "", None
+    if qp_maps and (seed + seed // (len(CONTENT) * len(ctb_log2_sizes))) % 2:
+        config = replace(config, cu_qp_delta_enabled=1)
+        kind = str(rng.choice(list(QP_MAPS)))
+        qp_map = QP_MAPS[kind](config.ctus, rng)
+    return Case(seed, config, content, planes, stall_seed, kind, qp_map)

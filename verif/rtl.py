@@ -22,6 +22,7 @@ def core_of(ctb_log2_size: int) -> Core:
 def run_core(config: PictureConfig, planes: Planes, stall_seed: int | None = None):
     """What the core makes of a picture: bytes, reconstruction, statistics."""
     picture = asdict(config)
+    del picture["cu_qp_delta_enabled"]
     return core_of(picture.pop("ctb_log2_size")).encode_picture(picture, planes, stall_seed=stall_seed)
 
 

@@ -9,9 +9,10 @@ from verif.cases import random_case
 from verif.content import CONTENT
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
+from verif.reference.reconstruction import CU_CBF_CR, CU_CBF_LUMA, CU_LAST_CTU
 
 DECODERS = decoders.available()
-SEEDS = range(48)  # every content with every CTB size, twice
+SEEDS = range(48)  # every content with every CTB size, with a QP map and without
 
 
 def visible(config: PictureConfig, recon):
@@ -20,8 +21,8 @@ def visible(config: PictureConfig, recon):
     return y, u, v
 
 
-def judge(decoder: str, config: PictureConfig, planes) -> bytes:
-    result = encode_picture(config, *planes)
+def judge(decoder: str, config: PictureConfig, planes, qp_map=None) -> bytes:
+    result = encode_picture(config, *planes, qp_map=qp_map)
     decoders.check(DECODERS[decoder], result.data, [visible(config, result.recon)])
     return result.data
 
@@ -31,7 +32,7 @@ def judge(decoder: str, config: PictureConfig, planes) -> bytes:
 def test_random_pictures(decoder, seed):
     case = random_case(seed)
     print(case)
-    judge(decoder, case.config, case.planes)
+    judge(decoder, case.config, case.planes, case.qp_map)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -41,7 +42,11 @@ def test_random_decisions(decoder, seed):
     case = random_case(seed)
     print(case)
     rng = np.random.default_rng(seed)
-    result = encode_picture(case.config, *case.planes, decide=lambda config, _: random_decisions(config, rng))
+
+    def decide(config, *_):
+        return random_decisions(config, rng, qp_map=case.qp_map)
+
+    result = encode_picture(case.config, *case.planes, decide=decide, qp_map=case.qp_map)
     decoders.check(DECODERS[decoder], result.data, [visible(case.config, result.recon)])
 
 
@@ -53,6 +58,26 @@ def test_extreme_quantisers(decoder, ctb_log2_size, qp):
     rng = np.random.default_rng(qp)
     for make in CONTENT.values():
         judge(decoder, config, make(72, 56, rng))
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("ctb_log2_size", (4, 5, 6))
+def test_every_qp_delta(decoder, ctb_log2_size):
+    """Each delta there is, and in the middle CTUs without a coded block, which keep the predictor."""
+    rng, size = np.random.default_rng(ctb_log2_size), 1 << ctb_log2_size
+    config = PictureConfig(width=16 * size - 6, height=26 * size, ctb_log2_size=ctb_log2_size, cu_qp_delta_enabled=1)
+    planes = CONTENT["texture"](config.width, config.height, rng)
+    for plane, n in zip(planes, (size, size // 2, size // 2)):
+        plane[8 * n : 18 * n, 4 * n : 12 * n] = 128
+    qp_map = np.array([(a, b) for a in range(52) for b in rng.permutation(52)[:4]], np.uint8).reshape(config.ctus)
+    trace = encode_picture(config, *planes, trace=True, qp_map=qp_map).trace
+    coded = [
+        ctu[:, CU_CBF_LUMA : CU_CBF_CR + 1].any()
+        for ctu in np.split(trace.cus, np.flatnonzero(trace.cus[:, CU_LAST_CTU]) + 1)[:-1]
+    ]
+    qps = np.concatenate(([config.qp], qp_map.ravel()[coded])).astype(int)
+    assert set((np.diff(qps) + 26) % 52 - 26) == set(range(-26, 26)) and not all(coded)
+    judge(decoder, config, planes, qp_map)
 
 
 @pytest.mark.parametrize("decoder", DECODERS)

@@ -1,4 +1,7 @@
-"""Context variables of an I slice: their places in one flat table and their initial values (H.265 tables 9-5 ff.)."""
+"""Context variables of an I slice: their places in one flat table and their initial values (H.265 tables 9-5 ff.).
+
+Those of cbf_cb and cbf_cr are for trafoDepth 0 and 1: they are never coded deeper here.
+"""
 
 _INIT_VALUES = {
     "SPLIT_CU_FLAG": (139, 141, 157),
@@ -7,7 +10,7 @@ _INIT_VALUES = {
     "INTRA_CHROMA_PRED_MODE": (63,),
     "SPLIT_TRANSFORM_FLAG": (153, 138, 138),
     "CBF_LUMA": (111, 141),
-    "CBF_CHROMA": (94, 138, 182, 154),
+    "CBF_CHROMA": (94, 138),
     "LAST_X_PREFIX": (110, 110, 124, 125, 140, 153, 125, 127, 140, 109, 111, 143, 127, 111, 79, 108, 123, 63),
     "LAST_Y_PREFIX": (110, 110, 124, 125, 140, 153, 125, 127, 140, 109, 111, 143, 127, 111, 79, 108, 123, 63),
     "CODED_SUB_BLOCK_FLAG": (91, 171, 134, 141),
@@ -21,6 +24,7 @@ _INIT_VALUES = {
         *(139, 107, 122, 152, 140, 179, 166, 182, 140, 227, 122, 197),
     ),
     "GREATER2_FLAG": (138, 153, 136, 167, 152, 152),
+    "CU_QP_DELTA_ABS": (154, 154),
 }
 
 INIT_VALUES = tuple(value for values in _INIT_VALUES.values() for value in values)
@@ -47,6 +51,7 @@ CODED_SUB_BLOCK_FLAG = _offset("CODED_SUB_BLOCK_FLAG")
 SIG_COEFF_FLAG = _offset("SIG_COEFF_FLAG")
 GREATER1_FLAG = _offset("GREATER1_FLAG")
 GREATER2_FLAG = _offset("GREATER2_FLAG")
+CU_QP_DELTA_ABS = _offset("CU_QP_DELTA_ABS")
 
 # Table 9-53: the next pStateIdx after an LPS.
 TRANS_IDX_LPS = (

@@ -6,8 +6,11 @@ from verif.reference.config import PictureConfig
 from verif.reference.reconstruction import CU_LAST_CTU, CU_LAST_PIC, CU_SECOND
 
 
-def random_decisions(cfg: PictureConfig, rng: np.random.Generator, split: float = 0.6) -> np.ndarray:
-    """cus int32[n, 23] for verif.reference.encoder.encode_decided; `split` is the chance of each optional split."""
+def random_decisions(
+    cfg: PictureConfig, rng: np.random.Generator, split: float = 0.6, qp_map: np.ndarray | None = None
+) -> np.ndarray:
+    """cus int32[n, 24] for verif.reference.encoder.encode_decided; `split` is the chance of each optional split."""
+    qps = cfg.qp_of_ctus(qp_map).tolist()
     out: list[list[int]] = []
     width, height, ctb = cfg.coded_width, cfg.coded_height, 1 << cfg.ctb_log2_size
 
@@ -26,6 +29,7 @@ def random_decisions(cfg: PictureConfig, rng: np.random.Generator, split: float 
             modes[:], second[:], third[:] = modes[0], second[0], second[0]
         out.append([x // 8, y // 8, log2, int(nxn), int(halves), *map(int, modes), int(rng.integers(0, 5))])
         out[-1] += [0] * (CU_SECOND - len(out[-1])) + [int(m) for m in (*second, *third)]
+        out[-1].append(qps[y >> cfg.ctb_log2_size][x >> cfg.ctb_log2_size])
 
     for y in range(0, height, ctb):
         for x in range(0, width, ctb):

@@ -22,6 +22,7 @@ from .reconstruction import (
     CU_LOG2,
     CU_MODE,
     CU_NXN,
+    CU_QP,
     CU_SECOND,
     CU_SPLIT,
     CU_THIRD,
@@ -248,7 +249,7 @@ def _tree(xc, yc, width, height, ctb_log2, rank, cost, split_transform, cus, n):
 
 
 @nb.njit(cache=True)
-def _analyse(source, width, height, ctb_log2, qp, cus):
+def _analyse(source, width, height, ctb_log2, qps, cus):
     work = (
         np.zeros(129, np.int32),
         np.zeros(129, np.int32),
@@ -263,13 +264,15 @@ def _analyse(source, width, height, ctb_log2, qp, cus):
     for yc in range(0, height, 1 << ctb_log2):
         left = np.ones((6, 16), np.int32)
         for xc in range(0, width, 1 << ctb_log2):
+            first, qp = n, qps[yc >> ctb_log2, xc >> ctb_log2]
             n = analyse_ctu(source, xc, yc, width, height, ctb_log2, qp, left, work, cus, n)
+            cus[first:n, CU_QP] = qp
     cus[n - 1, CU_LAST_PIC] = 1
     return n
 
 
-def analyse_picture(cfg: PictureConfig, source) -> np.ndarray:
-    """cus int32[n, CU_FIELDS] of the picture; source: planes at the coded size."""
+def analyse_picture(cfg: PictureConfig, source, qps: np.ndarray) -> np.ndarray:
+    """cus int32[n, CU_FIELDS] of the picture; source: planes at the coded size; qps: QpY by CTU (qp_of_ctus)."""
     cus = np.zeros((cfg.coded_width * cfg.coded_height // 64, CU_FIELDS), np.int32)
-    n = _analyse(source[0], cfg.coded_width, cfg.coded_height, cfg.ctb_log2_size, cfg.qp, cus)
+    n = _analyse(source[0], cfg.coded_width, cfg.coded_height, cfg.ctb_log2_size, qps, cus)
     return cus[:n]

@@ -17,9 +17,9 @@ from .syntax import slice_data
 class PictureTrace:
     """What crossed each stage boundary of one picture.
 
-    decided, cus int32[n, 23]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture
-    cbf_luma cbf_cb cbf_cr, then four second and four third choices of luma mode; as analysis decided them, and with
-    the modes and coded block flags that reconstruction settled.
+    decided, cus int32[n, 24]: x8 y8 log2 part_nxn split_transform lm0..lm3 chroma_mode last_in_ctu last_in_picture
+    cbf_luma cbf_cb cbf_cr, then four second and four third choices of luma mode, QpY; as analysis decided them, and
+    with the modes and coded block flags that reconstruction settled.
     cgs int16[m, 18]: levels in scan order, index, first.
     tbs int32[t, 8]: cIdx x y log2 mode cbf offset n, where offset is that of the block's n*n values (raster order) in
     pred and coeff. bins int32[k, 3]: kind ctxIdx value. slice_data: bytes before emulation prevention.
@@ -61,18 +61,21 @@ def pad_to_coded(cfg: PictureConfig, y, u, v):
 
 
 def encode_picture(
-    cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture, choices=CHOICES
+    cfg: PictureConfig, y, u, v, trace: bool = False, decide=analyse_picture, choices=CHOICES, qp_map=None
 ) -> PictureResult:
-    """Encode one 4:2:0 8-bit picture (uint8 planes of the source size)."""
+    """Encode one 4:2:0 8-bit picture (uint8 planes of the source size).
+
+    qp_map: with cfg.cu_qp_delta_enabled, QpY of each CTU in raster order, uint8[rows, columns].
+    """
     source = pad_to_coded(cfg, y, u, v)
-    cus = decide(cfg, source)
+    cus = decide(cfg, source, cfg.qp_of_ctus(qp_map))
     return encode_decided(cfg, source, cus, trace, choices=choices)
 
 
 def encode_decided(
     cfg: PictureConfig, source, cus: np.ndarray, trace: bool = False, rule=RULE, choices=CHOICES
 ) -> PictureResult:
-    """Encode with given coding units (int32[n, 23], cbf columns ignored); source at the coded size."""
+    """Encode with given coding units (int32[n, 24], cbf columns ignored); source at the coded size."""
     width, height = cfg.coded_width, cfg.coded_height
     recon = tuple(np.zeros_like(p) for p in source)
     samples = width * height * 3 // 2
@@ -92,7 +95,6 @@ def encode_decided(
         width,
         height,
         cfg.ctb_log2_size,
-        cfg.qp,
         cgs,
         tbs,
         trace,
@@ -104,7 +106,7 @@ def encode_decided(
     # a level costs at most 3 context bins and 32 + 1 bypass bins
     bound = 64 * len(cus) + 96 * n_tb + int((cgs[:n_cg, :16] != 0).sum()) * 36 + 18 * n_cg + 1024
     bins = np.empty((bound, 3), np.int32)
-    n_bins = slice_data(cus, len(cus), cgs, width, height, cfg.ctb_log2_size, bins)
+    n_bins = slice_data(cus, len(cus), cgs, width, height, cfg.ctb_log2_size, cfg.qp, cfg.cu_qp_delta_enabled, bins)
     bins = bins[:n_bins]
     data = encode_bins(bins, cfg.qp)
     slice_nal = headers.nal_unit(headers.NAL_IDR_W_RADL, headers.slice_header(cfg) + data)

@@ -119,7 +119,7 @@ def sequence_parameter_set(cfg: PictureConfig) -> bytes:
     return w.bytes()
 
 
-def picture_parameter_set() -> bytes:
+def picture_parameter_set(cfg: PictureConfig) -> bytes:
     w = BitWriter()
     w.ue(0)  # pps_pic_parameter_set_id
     w.ue(0)  # pps_seq_parameter_set_id
@@ -133,7 +133,9 @@ def picture_parameter_set() -> bytes:
     w.se(0)  # init_qp_minus26
     w.u(1, 0)  # constrained_intra_pred_flag
     w.u(1, 0)  # transform_skip_enabled_flag
-    w.u(1, 0)  # cu_qp_delta_enabled_flag
+    w.u(1, cfg.cu_qp_delta_enabled)  # cu_qp_delta_enabled_flag
+    if cfg.cu_qp_delta_enabled:
+        w.ue(0)  # diff_cu_qp_delta_depth: a quantization group is a CTU
     w.se(0)  # pps_cb_qp_offset
     w.se(0)  # pps_cr_qp_offset
     w.u(1, 0)  # pps_slice_chroma_qp_offsets_present_flag
@@ -214,5 +216,5 @@ def parameter_sets(cfg: PictureConfig) -> bytes:
     return (
         nal_unit(NAL_VPS, video_parameter_set(cfg))
         + nal_unit(NAL_SPS, sequence_parameter_set(cfg))
-        + nal_unit(NAL_PPS, picture_parameter_set())
+        + nal_unit(NAL_PPS, picture_parameter_set(cfg))
     )

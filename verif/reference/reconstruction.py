@@ -22,7 +22,8 @@ CU_X, CU_Y, CU_LOG2, CU_NXN, CU_SPLIT, CU_MODE, CU_CHROMA, CU_LAST_CTU, CU_LAST_
 )
 CU_CBF_LUMA, CU_CBF_CB, CU_CBF_CR = 12, 13, 14
 CU_SECOND, CU_THIRD = 15, 19  # four each: the second and third choice of luma mode, for a closed-loop choice
-CU_FIELDS = 23
+CU_QP = 23  # QpY of the CTU
+CU_FIELDS = 24
 TB_FIELDS = 8  # cIdx, x, y, log2, mode, cbf, offset into the traced sample arrays, n
 
 # modes tried in the closed loop, by log2 of the transform block
@@ -96,7 +97,7 @@ def _to_levels(src, x, y, log2, c_idx, mode, qp, p, pf, ref, pred, res, tmp, coe
 
 @nb.njit(cache=True)
 def reconstruct_picture(
-    source, recon, cus, n_cus, width, height, ctb_log2, qp, cgs, tbs, traced, t_pred, t_coeff, rule, choices
+    source, recon, cus, n_cus, width, height, ctb_log2, cgs, tbs, traced, t_pred, t_coeff, rule, choices
 ):
     """Run the loop over cus[:n_cus]; fills their cbf columns, recon planes and cgs. Returns (groups, blocks).
 
@@ -120,9 +121,10 @@ def reconstruct_picture(
     n_cg = 0
     n_tb = 0
     offset = 0
-    qp_c = QP_CHROMA[qp]
     for k in range(n_cus):
         cu = cus[k]
+        qp = cu[CU_QP]
+        qp_c = QP_CHROMA[qp]
         cu[CU_CBF_LUMA] = 0
         cu[CU_CBF_CB] = 0
         cu[CU_CBF_CR] = 0

@@ -14,6 +14,7 @@ from .reconstruction import (
     CU_LOG2,
     CU_MODE,
     CU_NXN,
+    CU_QP,
     CU_SPLIT,
     CU_X,
     CU_Y,
@@ -24,6 +25,7 @@ from .tables import (
     CTX_CBF_CHROMA,
     CTX_CBF_LUMA,
     CTX_CODED_SUB_BLOCK_FLAG,
+    CTX_CU_QP_DELTA_ABS,
     CTX_GREATER1_FLAG,
     CTX_GREATER2_FLAG,
     CTX_INTRA_CHROMA_PRED_MODE,
@@ -226,8 +228,31 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
 
 
 @nb.njit(cache=True)
-def slice_data(cus, n_cus, cgs, width, height, ctb_log2, bins):
-    """All bins of the picture's slice. Returns their number."""
+def cu_qp_delta(bins, n, value):
+    """cu_qp_delta_abs (9.3.3.10: prefix cMax 5, suffix EG0) and cu_qp_delta_sign_flag."""
+    magnitude = abs(value)
+    for k in range(min(magnitude, 5)):
+        n = _regular(bins, n, CTX_CU_QP_DELTA_ABS + (1 if k else 0), 1)
+    if magnitude < 5:
+        n = _regular(bins, n, CTX_CU_QP_DELTA_ABS + (1 if magnitude else 0), 0)
+    else:
+        length = 0
+        while (magnitude - 4) >> (length + 1):
+            length += 1
+        n = _bypass(bins, n, (2 << length) - 2, length + 1)
+        n = _bypass(bins, n, magnitude - 4 - (1 << length), length)
+    if magnitude:
+        n = _bypass(bins, n, 1 if value < 0 else 0, 1)
+    return n
+
+
+@nb.njit(cache=True)
+def slice_data(cus, n_cus, cgs, width, height, ctb_log2, slice_qp, cu_qp_delta_enabled, bins):
+    """All bins of the picture's slice. Returns their number.
+
+    A quantization group is a CTU, so the predictor of QpY is QpY of the CTU before (8.6.1), and QpY of a CTU without a
+    coded block is its predictor.
+    """
     w4, h4 = width >> 2, height >> 2
     depth = np.zeros((h4 + 1, w4 + 1), np.int8)  # CtDepth + 1, 0 where not available
     modes = np.ones((h4 + 1, w4 + 1), np.int8)  # IntraPredModeY
@@ -236,8 +261,11 @@ def slice_data(cus, n_cus, cgs, width, height, ctb_log2, bins):
     value = np.zeros(4, np.int32)
     n = 0
     g = 0
+    qp_pred = slice_qp  # qPY_PRED
+    qp_pending = cu_qp_delta_enabled  # not IsCuQpDeltaCoded
     for k in range(n_cus):
         cu = cus[k]
+        qp_delta = (cu[CU_QP] - qp_pred + 26) % 52 - 26
         x0, y0, log2 = cu[CU_X] * 8, cu[CU_Y] * 8, cu[CU_LOG2]
         for s in range(ctb_log2, 2, -1):
             if s < log2 or (x0 | y0) & ((1 << s) - 1):
@@ -289,8 +317,11 @@ def slice_data(cus, n_cus, cgs, width, height, ctb_log2, bins):
         n = _regular(bins, n, CTX_INTRA_CHROMA_PRED_MODE, 0 if cu[CU_CHROMA] == 4 else 1)
         if cu[CU_CHROMA] != 4:
             n = _bypass(bins, n, cu[CU_CHROMA], 2)
-        n, g = _transform_tree(bins, n, cgs, g, cu)
+        n, g, qp_pending = _transform_tree(bins, n, cgs, g, cu, qp_delta, qp_pending)
         if cu[CU_LAST_CTU]:
+            if not qp_pending:
+                qp_pred = cu[CU_QP]
+            qp_pending = cu_qp_delta_enabled
             bins[n, 0] = 2
             bins[n, 1] = 0
             bins[n, 2] = cu[CU_LAST_PIC]
@@ -299,8 +330,8 @@ def slice_data(cus, n_cus, cgs, width, height, ctb_log2, bins):
 
 
 @nb.njit(cache=True)
-def _transform_tree(bins, n, cgs, g, cu):
-    """7.3.8.8 with at most one split below the coding unit."""
+def _transform_tree(bins, n, cgs, g, cu, qp_delta, qp_pending):
+    """7.3.8.8 with at most one split below the coding unit. Returns (bins so far, next group, qp_pending)."""
     log2, split = cu[CU_LOG2], cu[CU_SPLIT]
     cmode = chroma_pred_mode(cu[CU_CHROMA], cu[CU_MODE])
     if log2 <= 5 and not cu[CU_NXN]:
@@ -317,6 +348,10 @@ def _transform_tree(bins, n, cgs, g, cu):
                 n = _regular(bins, n, CTX_CBF_CHROMA + 1, (cr >> i) & 1)
         y = (cbf >> i) & 1
         n = _regular(bins, n, CTX_CBF_LUMA + (0 if split else 1), y)
+        chroma = (cb | cr) >> (i if size > 2 else 0) & 1  # cbfChroma, of 4x4 blocks that of their parent
+        if qp_pending and (y or chroma):
+            n = cu_qp_delta(bins, n, qp_delta)
+            qp_pending = 0
         if y:
             n, g = residual_coding(bins, n, cgs, g, size, 0, scan_index(size, 0, cu[CU_MODE + i]))
         if size > 2:
@@ -329,4 +364,4 @@ def _transform_tree(bins, n, cgs, g, cu):
             n, g = residual_coding(bins, n, cgs, g, 2, 1, scan_index(2, 1, cmode))
         if cr:
             n, g = residual_coding(bins, n, cgs, g, 2, 2, scan_index(2, 2, cmode))
-    return n, g
+    return n, g, qp_pending

@@ -66,7 +66,8 @@ for _s in range(3):
         _v = [x | y << 3 for x, y in _sub_block_scan(_s, _l)]
         SCAN_SUB[_s, _l, : len(_v)] = _v
 
-# ---- CABAC (9.3): contexts in one flat table. Name: (offset, init values of initType 0)
+# ---- CABAC (9.3): contexts in one flat table. Name: init values of initType 0. Those of cbf_cb and cbf_cr are for
+# trafoDepth 0 and 1: they are never coded deeper here.
 _INIT = {
     "SPLIT_CU_FLAG": [139, 141, 157],
     "PART_MODE": [184],
@@ -74,7 +75,7 @@ _INIT = {
     "INTRA_CHROMA_PRED_MODE": [63],
     "SPLIT_TRANSFORM_FLAG": [153, 138, 138],
     "CBF_LUMA": [111, 141],
-    "CBF_CHROMA": [94, 138, 182, 154],
+    "CBF_CHROMA": [94, 138],
     "LAST_X_PREFIX": [110, 110, 124, 125, 140, 153, 125, 127, 140, 109, 111, 143, 127, 111, 79, 108, 123, 63],
     "LAST_Y_PREFIX": [110, 110, 124, 125, 140, 153, 125, 127, 140, 109, 111, 143, 127, 111, 79, 108, 123, 63],
     "CODED_SUB_BLOCK_FLAG": [91, 171, 134, 141],
@@ -103,6 +104,7 @@ _INIT = {
     "GREATER1_FLAG": [140, 92, 137, 138, 140, 152, 138, 139, 153, 74, 149, 92]
     + [139, 107, 122, 152, 140, 179, 166, 182, 140, 227, 122, 197],
     "GREATER2_FLAG": [138, 153, 136, 167, 152, 152],
+    "CU_QP_DELTA_ABS": [154, 154],
 }
 CTX_OFFSET: dict[str, int] = {}
 _values: list[int] = []
@@ -125,6 +127,7 @@ CTX_CODED_SUB_BLOCK_FLAG = CTX_OFFSET["CODED_SUB_BLOCK_FLAG"]
 CTX_SIG_COEFF_FLAG = CTX_OFFSET["SIG_COEFF_FLAG"]
 CTX_GREATER1_FLAG = CTX_OFFSET["GREATER1_FLAG"]
 CTX_GREATER2_FLAG = CTX_OFFSET["GREATER2_FLAG"]
+CTX_CU_QP_DELTA_ABS = CTX_OFFSET["CU_QP_DELTA_ABS"]
 
 # ctxIdxMap of sig_coeff_flag in a 4x4 block (table 9-41 of clause 9.3.4.2.5)
 SIG_CTX_4X4 = np.array([0, 1, 4, 5, 2, 3, 4, 5, 6, 6, 8, 8, 7, 7, 8, 0], dtype=np.int32)

@@ -63,7 +63,7 @@ def expected(planes, p: Params, qp: int) -> list[dict]:
     height, width = planes[0].shape
     cfg = PictureConfig(width=width, height=height, qp=qp, ctb_log2_size=p.ctb_log2_size)
     units = []
-    for row in analysis.analyse_picture(cfg, planes).tolist():
+    for row in analysis.analyse_picture(cfg, planes, cfg.qp_of_ctus(None)).tolist():
         unit = {name: row[index] for name, index in FIELDS.items()}
         units.append(unit | {name: row[index : index + 4] for name, index in MODES.items()})
     return units

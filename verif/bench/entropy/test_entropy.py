@@ -90,7 +90,7 @@ def case(width, height, qp, ctb_log2_size, density, size, split=0.6):
     cus = random_decisions(cfg, rng, split)
     cgs = random_levels(cus, rng, density, size)
     bins = np.empty((200 * len(cus) + 800 * len(cgs), 3), np.int32)
-    count = slice_data(cus, len(cus), cgs, cfg.coded_width, cfg.coded_height, ctb_log2_size, bins)
+    count = slice_data(cus, len(cus), cgs, cfg.coded_width, cfg.coded_height, ctb_log2_size, qp, 0, bins)
     return cfg, cus, cgs, encode_bins(bins[:count], qp), count
 
 

@@ -104,7 +104,7 @@ async def random_pictures(dut):
     await start(dut)
     first = random.randrange(1 << 20)
     for seed in range(first, first + bench_params()["pictures"]):
-        case = random_case(seed, (log2,), 120)
+        case = random_case(seed, (log2,), 120, qp_maps=False)
         cus = random_decisions(case.config, np.random.default_rng(seed), random.choice((0.2, 0.6, 0.9)))
         dut._log.info(str(case))
         await bench.encode(case.config, case.planes, cus)
@@ -118,7 +118,7 @@ async def stalls(dut, idle, backpressure):
     bench = Bench(dut, idle, backpressure)
     await start(dut)
     for seed in random.sample(range(1 << 20), 3):
-        case = random_case(seed, (log2,), 64)
+        case = random_case(seed, (log2,), 64, qp_maps=False)
         cus = random_decisions(case.config, np.random.default_rng(seed))
         dut._log.info(str(case))
         await bench.encode(case.config, case.planes, cus)
