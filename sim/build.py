@@ -73,9 +73,9 @@ def verilate(
     target: str,
     headers: dict[str, str] | None = None,
 ) -> Path:
-    """The path of `target`, which Verilator and make produce from the Verilog, `sources` (C++) and flags.
+    """The path of `target`, which Verilator and make produce from the Verilog, `sources` and flags.
 
-    headers: name to text, for the sources to include. make: variables and options for make.
+    sources: C++, SystemVerilog. headers: name to text, for the C++ to include. make: variables and options for make.
     """
     toolchain.check()
     flags, make, sources = [*VERILATOR_FLAGS, *flags], list(make), list(sources)

@@ -17,7 +17,7 @@ from pathlib import Path
 import cocotb_tools.config
 import find_libpython
 
-from sim import build, toolchain
+from sim import axi_memory, build, toolchain
 from sim.toolchain import BUILD
 from sim.verilog import export
 
@@ -45,6 +45,7 @@ def run_bench(
     env: dict[str, str] | None = None,
     timeout: float = 600,
     all_public: bool = False,
+    memory: bool = False,
 ) -> list[str]:
     """Verilate `component`, run the cocotb tests of `test_module` on it; AssertionError unless all pass.
 
@@ -52,9 +53,10 @@ def run_bench(
     tests: how many cocotb tests there must be at least; fewer, or none, or no results at all is a failure.
     params: JSON-able, what the tests read with `bench_params`.
     all_public: build as cocotb's own runner does, every signal visible and with Verilator's own choice of speed.
+    memory: put the memory of sim/axi_memory.py on the component's `m_axi_*` pins.
     Returns the names of the tests that ran. Logs and waves are in build/bench/NAME.
     """
-    exported = export(component, name)
+    exported = export(axi_memory.WithMemory(component) if memory else component, name)
     waves = os.environ.get("HERON_WAVES", "0") not in ("", "0")
     tracing = (["--trace-fst"] if toolchain.has_fst() else ["--trace"]) if waves else []
     libraries = Path(cocotb_tools.config.libs_dir)
@@ -62,10 +64,16 @@ def run_bench(
     options = ["--exe", "--vpi", "--timescale", "1ns/1ps", "-o", "simulation", "-LDFLAGS", linker]
     if all_public:  # then Verilator keeps what it would have merged, and finds loops among the bits of one signal
         options += ["--public-flat-rw", "-Wno-UNOPTFLAT"]
+    sources, headers = [Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"], {}
+    if memory:  # what Python finds in its own process must be among the dynamic symbols
+        options += ["-LDFLAGS", "-rdynamic"]
+        sources += [axi_memory.VERILOG, axi_memory.SOURCE]
+        headers = {axi_memory.HEADER.name: axi_memory.HEADER.read_text()}
     binary = build.verilate(
         exported,
         flags=[*options, *tracing],
-        sources=[Path(cocotb_tools.config.share_dir) / "lib" / "verilator" / "verilator.cpp"],
+        sources=sources,
+        headers=headers,
         make=[] if all_public else build.BENCH_MAKE,
         target="simulation",
     )

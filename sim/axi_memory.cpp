@@ -1,0 +1,53 @@
+// The process's AxiMemory behind axi_memory.sv, and its C interface for sim/axi_memory.py.
+
+#include "axi_model.h"
+
+#include <memory>
+
+#include "svdpi.h"
+
+namespace {
+std::unique_ptr<AxiMemory> g_memory;
+}
+
+extern "C" {
+
+// axi_memory.sv
+void axi_memory_open(int beat_bytes) { g_memory.reset(new AxiMemory(beat_bytes)); }
+
+void axi_memory_reset() { g_memory->reset(); }
+
+void axi_memory_read(
+    svBit arvalid, long long araddr, int arid, int arlen, int arsize, int arburst, svBit rready,
+    svBit* arready, svBit* rvalid, int* rid, int* rresp, svBit* rlast, svBitVecVal* rdata) {
+    static AxiReadPins pins;
+    pins.arvalid = arvalid, pins.rready = rready;
+    pins.ar = {uint64_t(araddr), uint32_t(arid), uint32_t(arlen), uint32_t(arsize), uint32_t(arburst)};
+    g_memory->read(pins);
+    *arready = pins.arready, *rvalid = pins.rvalid, *rid = pins.rid, *rresp = pins.rresp, *rlast = pins.rlast;
+    std::memcpy(rdata, pins.rdata, AXI_BEAT_BYTES);
+}
+
+void axi_memory_write(
+    svBit awvalid, long long awaddr, int awid, int awlen, int awsize, int awburst,
+    svBit wvalid, svBit wlast, int wstrb, const svBitVecVal* wdata, svBit bready,
+    svBit* awready, svBit* wready, svBit* bvalid, int* bid, int* bresp) {
+    static AxiWritePins pins;
+    pins.awvalid = awvalid, pins.wvalid = wvalid, pins.wlast = wlast, pins.wstrb = wstrb, pins.bready = bready;
+    pins.aw = {uint64_t(awaddr), uint32_t(awid), uint32_t(awlen), uint32_t(awsize), uint32_t(awburst)};
+    std::memcpy(pins.wdata, wdata, AXI_BEAT_BYTES);
+    g_memory->write(pins);
+    *awready = pins.awready, *wready = pins.wready, *bvalid = pins.bvalid, *bid = pins.bid, *bresp = pins.bresp;
+}
+
+// sim/axi_memory.py
+AxiControl* axi_memory_control() { return g_memory ? &g_memory->control : nullptr; }
+
+void axi_memory_map(uint64_t base, uint64_t size, uint8_t* data, uint32_t readers, uint32_t writers, uint32_t resp) {
+    g_memory->map(base, size, data, readers, writers, resp);
+}
+
+void axi_memory_unmap() { g_memory->unmap(); }
+
+uint64_t axi_memory_bursts(AxiBurst* out, uint64_t room) { return g_memory->take_bursts(out, room); }
+}
