@@ -70,3 +70,58 @@ class BusError(data.Struct):
     master: Master
     resp: 2
     address: ADDRESS_BITS
+
+
+class PictureJob(data.Struct):
+    """All that the picture registers say of a picture."""
+
+    source: Planes
+    recon: Planes  # width, height and nv12 as in source
+    recon_enable: 1
+    bitstream_address: ADDRESS_BITS
+    bitstream_size: 32  # bytes
+    qp_map_address: ADDRESS_BITS
+    qp_map: 1
+    qp: 8
+    level_idc: 8
+    high_tier: 1
+    write_parameter_sets: 1
+    write_hash: 1
+    full_range: 1
+    colour_primaries: 8
+    transfer_characteristics: 8
+    matrix_coeffs: 8
+    tag: 32
+
+
+class Counters(data.Struct):
+    """What the blocks counted in a picture."""
+
+    bins: 32
+    bytes_read: 32
+    bytes_written: 32
+    stall_fetch: 32
+    stall_analysis: 32
+    stall_reconstruction: 32
+    stall_entropy: 32
+    stall_pack: 32
+    stall_source: 32
+    stall_recon: 32
+    stall_bitstream: 32
+    sse_y: 64
+    sse_cb: 64
+    sse_cr: 64
+
+
+class Results(data.Struct):
+    """What the result registers say of the picture that ended last."""
+
+    code: ErrorCode
+    master: Master
+    resp: 2
+    address: ADDRESS_BITS
+    tag: 32
+    position: 32  # bytes
+    cycles: 32
+    bits: 32
+    counters: Counters
