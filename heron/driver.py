@@ -1,7 +1,7 @@
 """The driver of the chip: the same calls as drivers/c/heron.h, in Python.
 
-It needs a `Bus`: the chip's registers, and a way to wait for its interrupt. Buffers are addresses as the chip sees them;
-who owns the memory fills and reads them. `sim.chip.SimChip` is a Bus in simulation.
+It needs a `Bus`: the chip's registers, and a way to wait for its interrupt. Buffers are addresses as the chip sees
+them; who owns the memory fills and reads them. `sim.chip.SimChip` is a Bus in simulation.
 
     chip = Driver(bus)
     chip.submit(Picture(width=64, height=64, qp=30, source=planes, bitstream=(0x1000, 65536)))
@@ -109,7 +109,9 @@ class Driver:
             raise ChipError(f"no Heron at this address: ID reads {magic:#010x}, not {MAGIC:#010x}")
         version = self.read("VERSION")
         if version["major"] != MAJOR:
-            raise ChipError(f"the chip has register map {version['major']}.{version['minor']}; this driver knows {MAJOR}")
+            raise ChipError(
+                f"the chip has register map {version['major']}.{version['minor']}; this driver knows {MAJOR}"
+            )
         self.version = version["major"], version["minor"], version["patch"]
         self.git_hash = self.read("GIT_HASH")["hash"]
         self.preset_hash = self.read("PRESET_HASH")["hash"]
@@ -147,9 +149,7 @@ class Driver:
             write_hash=picture.write_hash,
         )
         self.write("QP", qp=picture.qp)
-        self.write(
-            "STREAM", level_idc=picture.level_idc, high_tier=picture.high_tier, full_range=picture.full_range
-        )
+        self.write("STREAM", level_idc=picture.level_idc, high_tier=picture.high_tier, full_range=picture.full_range)
         self.write(
             "COLOUR",
             colour_primaries=picture.colour_primaries,
