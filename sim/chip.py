@@ -84,8 +84,8 @@ class SimChip:
     def timing(
         self, least: int = 0, most: int = 0, *, stalls: int = 0, depth: int = 64, stuck: bool = False, seed: int = 0
     ) -> None:
-        """How the memory behaves. least, most: cycles to an answer. stalls: percent of cycles in which a channel pauses.
-        depth: bursts under way, of reads and of writes. stuck: nothing is taken or answered any more."""
+        """How the memory behaves. least, most: cycles to an answer. stalls: percent of the cycles in which a channel
+        pauses. depth: bursts under way, of reads and of writes. stuck: nothing is taken or answered any more."""
         self._library.chip_timing(self._chip, least, most, stalls, depth, stuck, seed)
 
     @property
@@ -94,8 +94,8 @@ class SimChip:
         return bool(self._library.chip_memory_idle(self._chip))
 
     def counts(self) -> dict[str, int]:
-        """Since the start: bytes read and written, accesses outside the windows and the first one's address, bursts that
-        break a rule of AXI."""
+        """Since the start: bytes read and written, accesses outside the windows and the first one's address, bursts
+        that break a rule of AXI."""
         values = (ctypes.c_uint64 * 5)()
         self._library.chip_counts(self._chip, values)
         return dict(zip(("read_bytes", "written_bytes", "violations", "first_violation", "bad_bursts"), values))
