@@ -11,6 +11,7 @@ from pathlib import Path
 from amaranth import Shape, ShapeCastable, Value
 from amaranth.back import verilog
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.enum import EnumType
 
 from sim import toolchain
 
@@ -39,7 +40,7 @@ class Exported:
 
 def describe_shape(shape) -> dict:
     """Layout of a payload: width, and its fields with their offsets, or its elements."""
-    layout = data.Layout.cast(shape) if isinstance(shape, ShapeCastable) else None
+    layout = data.Layout.cast(shape) if isinstance(shape, ShapeCastable) and not isinstance(shape, EnumType) else None
     width = Shape.cast(shape).width
     if isinstance(layout, data.ArrayLayout):
         return {"width": width, "length": layout.length, "element": describe_shape(layout.elem_shape)}

@@ -108,9 +108,9 @@ class Chip(wiring.Component):
             blocks["qp_reader"].job.address.eq(active.qp_map_address),
             blocks["qp_reader"].job.count.eq(units),
         ]
-        # A cycle later than `begin`, for the product.
+        # A cycle later than `launch`, for the product.
         begin = Signal()
-        m.d.sync += [begin.eq(control.begin), units.eq(columns * rows)]
+        m.d.sync += [begin.eq(control.launch), units.eq(columns * rows)]
         for name, block in blocks.items():
             if name != "core":
                 m.d.comb += block.start.eq(begin & active.qp_map if name == "qp_reader" else begin)
@@ -133,7 +133,7 @@ class Chip(wiring.Component):
             control.finished.eq(registers.irq_status_finished),
             *(getattr(registers, f"irq_status_{name}_set").eq(getattr(control, f"{name}_set")) for name in EVENTS),
             *(port.stop.eq(control.stop) for port in (read_port, write_port)),
-            *(port.clear_stat.eq(control.begin) for port in (read_port, write_port)),
+            *(port.clear_stat.eq(control.launch) for port in (read_port, write_port)),
             control.read_error.eq(read_port.error),
             control.write_error.eq(write_port.error),
             control.writing.eq(Cat(writer.busy for writer in writers).any()),
@@ -237,5 +237,5 @@ class Chip(wiring.Component):
             stalls = Signal(32, name=f"stalls_{name}")
             m.d.comb += count.eq(stalls)
             m.d.sync += stalls.eq(stalls + wait)
-            with m.If(control.begin):
+            with m.If(control.launch):
                 m.d.sync += stalls.eq(0)

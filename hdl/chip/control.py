@@ -15,7 +15,7 @@ class Control(wiring.Component):
 
     Commands (strobes of CONTROL): `start` puts `job` into the queue, or, when it is full or the chip is in fault or
     resets, raises `start_lost_set`; `abort`; `soft_reset`. `watchdog`: WATCHDOG.
-    Begin: `begin` is the strobe that starts readers and writers with `active`; `o_picture` goes to the core. It comes 3
+    Begin: `launch` is the strobe that starts readers and writers with `active`; `o_picture` goes to the core. It comes 3
     cycles after a `start` in an idle chip.
     End: when the writers are not busy and the ports idle. An abort, an error of the bus, a full buffer, a bad QP map or
     the watchdog stop the picture: `stop` (to the ports) and `clear` (reset of core, readers and writers) are high until
@@ -48,7 +48,7 @@ class Control(wiring.Component):
                 "fault_set": Out(1),
                 "results": Out(Results),
                 "active": Out(PictureJob),
-                "begin": Out(1),
+                "launch": Out(1),
                 "o_picture": Out(stream.Signature(Picture)),
                 "stop": Out(1),
                 "clear": Out(1),
@@ -145,7 +145,7 @@ class Control(wiring.Component):
                     with m.If(check.code != ErrorCode.OK):
                         end("PUBLISH", check.code)
                     with m.Else():
-                        m.d.comb += self.begin.eq(1)
+                        m.d.comb += self.launch.eq(1)
                         m.d.sync += settle.eq(0)
                         m.next = "RUN"
             with m.State("RUN"):
@@ -207,7 +207,7 @@ class Control(wiring.Component):
         return m
 
     def _picture(self, m):
-        """The active picture's parameters, offered to the core from `begin` until it takes them."""
+        """The active picture's parameters, offered to the core from `launch` until it takes them."""
         active, picture = self.active, self.o_picture.payload
         m.d.comb += [
             picture.width.eq(active.source.width),
@@ -219,7 +219,7 @@ class Control(wiring.Component):
                 if name not in ("width", "height", "cu_qp_delta_enabled")
             ),
         ]
-        with m.If(self.begin):
+        with m.If(self.launch):
             m.d.sync += self.o_picture.valid.eq(1)
         with m.Elif(self.o_picture.ready | self.clear):
             m.d.sync += self.o_picture.valid.eq(0)

@@ -1,6 +1,6 @@
 """Between Python values and the bits of a payload: `Packer(shape)`, faster than Amaranth's own constants.
 
-A Struct is a dict with every field, an array a list, a plain shape an int.
+A Struct is a dict with every field, an array a list, a plain shape or an enumeration an int.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,7 @@ from typing import Any
 
 from amaranth import Shape, ShapeCastable
 from amaranth.lib import data
+from amaranth.lib.enum import EnumType
 
 
 class Packer:
@@ -17,7 +18,8 @@ class Packer:
     unpack: Callable[[int], Any]
 
     def __init__(self, shape):
-        layout = data.Layout.cast(shape) if isinstance(shape, ShapeCastable) else None
+        plain_value = isinstance(shape, EnumType) or not isinstance(shape, ShapeCastable)
+        layout = None if plain_value else data.Layout.cast(shape)
         plain = Shape.cast(shape)
         self.width = plain.width
         self.mask = (1 << plain.width) - 1

@@ -1,0 +1,153 @@
+"""ConfigCheck against the rules of the register map, in words of their own."""
+
+import random
+
+import cocotb
+import pytest
+from cocotb.triggers import ClockCycles
+
+from hdl.chip.config_check import ConfigCheck
+from hdl.chip.payloads import ErrorCode, PictureJob
+from hdl.params import Params
+from sim.runner import bench_params, run_bench
+from verif.bench.payload import Packer
+from verif.bench.streams import start
+
+TOP = 1 << 40
+
+
+def good_job(rng: random.Random, p: Params) -> dict:
+    """A job that the chip must take."""
+    align = p.axi_data_width // 8
+    width, height = (2 * rng.randint(8, largest // 2) for largest in (p.max_width, p.max_height))
+    nv12 = rng.randrange(2)
+
+    def planes(columns: int) -> dict:
+        least = columns if nv12 else columns // 2
+        return {
+            "width": width,
+            "height": height,
+            "nv12": nv12,
+            **{plane: rng.randrange(TOP // align) * align for plane in ("y", "cb", "cr")},
+            "stride_y": -(-columns // align) * align + rng.randrange(4) * align,
+            "stride_c": -(-least // align) * align + rng.randrange(4) * align,
+        }
+
+    size = rng.choice([1, 100, (1 << 32) - 1, rng.randint(1, (1 << 32) - 1)])
+    job = Packer(PictureJob).unpack(rng.getrandbits(Packer(PictureJob).width))
+    return job | {
+        "source": planes(width),
+        "recon": planes(-(-width // 8) * 8),
+        "qp": rng.randrange(52),
+        "qp_map_address": rng.randrange(TOP // align) * align,
+        "bitstream_size": size,
+        "bitstream_address": rng.choice([0, TOP - size, rng.randint(0, TOP - size)]),
+    }
+
+
+def spoil(rng: random.Random, p: Params, job: dict) -> ErrorCode:
+    """Breaks one rule; the code that tells of it."""
+    align = p.axi_data_width // 8
+    source, recon = job["source"], job["recon"]
+    which = rng.choice([code for code in ErrorCode if 0 < code < ErrorCode.BITSTREAM_FULL])
+    if which == ErrorCode.BAD_SIZE:
+        name, largest = rng.choice([("width", p.max_width), ("height", p.max_height)])
+        source[name] = rng.choice([0, 14, source[name] ^ 1, largest + 2, largest + 1])
+    elif which == ErrorCode.BAD_QP:
+        job["qp"] = rng.choice([52, 63, 64, 255])
+    elif which == ErrorCode.BAD_ALIGNMENT:
+        names = ["y", "cb", "stride_y", "stride_c"] + ([] if source["nv12"] else ["cr"])
+        planes, name = rng.choice(
+            [(source, n) for n in names] + [(recon, n) for n in names] + [(job, "qp_map_address")]
+        )
+        planes[name] += rng.randrange(1, align)
+        if planes is recon:
+            job["recon_enable"] = 1
+        if planes is job:
+            job["qp_map"] = 1
+    elif which == ErrorCode.BAD_STRIDE:
+        planes = rng.choice([source, recon])
+        planes[rng.choice(["stride_y", "stride_c"])] = 0
+        if planes is recon:
+            job["recon_enable"] = 1
+    else:
+        job["bitstream_size"] = rng.choice([0, job["bitstream_size"]])
+        job["bitstream_address"] = TOP - job["bitstream_size"] + (1 if job["bitstream_size"] else 0) & TOP - 1
+        if job["bitstream_size"] == 1:
+            job["bitstream_size"] = 2
+            job["bitstream_address"] = TOP - 1
+    return which
+
+
+async def verdict(dut, job: dict) -> int:
+    dut.job.value = Packer(PictureJob).pack(job)
+    await ClockCycles(dut.clk, ConfigCheck.latency + 1)
+    return dut.code.value.to_unsigned()
+
+
+@cocotb.test()
+async def takes_what_is_possible(dut):
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for _ in range(300):
+        job = good_job(rng, p)
+        assert await verdict(dut, job) == ErrorCode.OK, job
+
+
+@cocotb.test()
+async def refuses_each_thing_that_is_not(dut):
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    seen = set()
+    for _ in range(1000):
+        job = good_job(rng, p)
+        code = spoil(rng, p, job)
+        seen.add(code)
+        assert await verdict(dut, job) == code, job
+    assert len(seen) == 5
+
+
+@cocotb.test()
+async def ignores_what_is_not_used(dut):
+    """The reconstruction's planes, Cr of NV12 and the QP map may be anything when nobody looks at them."""
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for _ in range(300):
+        job = good_job(rng, p)
+        job["recon_enable"] = job["qp_map"] = 0
+        job["qp_map_address"] = rng.randrange(TOP)
+        job["recon"] = Packer(PictureJob).unpack(rng.getrandbits(Packer(PictureJob).width))["recon"]
+        if job["source"]["nv12"]:
+            job["source"]["cr"] = rng.randrange(TOP)
+        assert await verdict(dut, job) == ErrorCode.OK, job
+
+
+@cocotb.test()
+async def smallest_and_largest(dut):
+    """The limits themselves, and one step beyond them."""
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for name, largest in (("width", p.max_width), ("height", p.max_height)):
+        for value, code in ((16, ErrorCode.OK), (14, 1), (18, 0), (15, 1), (largest, 0), (largest + 2, 1), (17, 1)):
+            job = good_job(rng, p)
+            job["recon_enable"] = 0
+            job["source"] |= {"stride_y": 1 << 15, "stride_c": 1 << 15, name: value}
+            assert await verdict(dut, job) == code, (name, value)
+    align = p.axi_data_width // 8
+    for nv12 in (0, 1):
+        for planes, columns in (("source", 130), ("recon", 136)):
+            job = good_job(rng, p)
+            job["recon_enable"] = 1
+            for each in ("source", "recon"):
+                job[each] |= {"width": 130, "nv12": nv12, "stride_y": 1 << 15, "stride_c": 1 << 15}
+            for stride, row in (("stride_y", columns), ("stride_c", columns if nv12 else columns // 2)):
+                exact = -(-row // align) * align
+                for bytes_, code in ((exact, ErrorCode.OK), (exact - align, ErrorCode.BAD_STRIDE)):
+                    probe = job | {planes: job[planes] | {stride: bytes_}}
+                    assert await verdict(dut, probe) == code, (nv12, planes, stride, bytes_)
+
+
+@pytest.mark.parametrize("axi_data_width", [64, 128])
+def test_config_check(axi_data_width):
+    p = Params(axi_data_width=axi_data_width)
+    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=4, params=p.to_json())
