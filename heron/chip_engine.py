@@ -6,11 +6,13 @@ import numpy as np
 
 from hdl.params import Params
 from heron.driver import Driver, Picture, Planes
-from sim.chip import SimChip
+from sim.chip import BusFault, SimChip
 from verif.reference.config import PictureConfig
 
 BITSTREAM_PER_SAMPLE = 4  # bytes for each luma sample: more than any picture takes
 PAGE = 4096
+USERS = ({"readers": [0]}, {"writers": [0]}, {"writers": [1]}, {"readers": [1]})
+"""IDs that may touch the source, the reconstruction, the bitstream and the QP map."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +62,31 @@ class ChipEngine:
         self._random = None if stall_seed is None else np.random.default_rng(stall_seed)
         self._nv12 = nv12
         if stall_seed is not None:
-            self._chip.timing(0, 200, stalls=20, seed=stall_seed + 1)
+            self._chip.memory.timing((1, 200), pace=0.8, seed=stall_seed)
 
     def encode_picture(self, config: PictureConfig, planes, progress=None, qp_map: np.ndarray | None = None):
         """See heron.engines.Engine. Statistics are those of the chip's result registers; `bytes_read` and
         `bytes_written` are of the bus."""
-        chip, align = self._chip, self._align
-        samples = config.width * config.height
+        align, samples = self._align, config.width * config.height
+        memory = self._chip.memory
         if progress is not None:
-            chip.progress = lambda cycles: progress(min(0.99, cycles / (2 * samples)), cycles)
+            begin = memory.cycles
+            self._chip.progress = lambda cycles: progress(min(0.99, (cycles - begin) / (2 * samples)), cycles - begin)
         extra = 0 if self._random is None else int(self._random.integers(0, 5))
         source = Layout.of(config.width, config.height, self._nv12, align, extra)
         recon = Layout.of(config.coded_width, config.coded_height, self._nv12, align, extra)
-        room = BITSTREAM_PER_SAMPLE * samples + PAGE
-        chip.unmap()
-        bases = self._places([source.size, recon.size, room, PAGE])
-        memory = [
-            chip.map(base, size, writable=writable)
-            for base, size, writable in zip(
-                bases, (source.size, recon.size, room, 2 * (1 << 18)), (False, True, True, False)
-            )
-        ]
-        for view, plane in zip(source.views(memory[0]), planes):
+        sizes = [source.size, recon.size, BITSTREAM_PER_SAMPLE * samples + PAGE, 0]
+        if qp_map is not None:
+            sizes[-1] = -(-qp_map.size // align) * align
+        bases = self._places(sizes)
+        buffers = [np.zeros(size, np.uint8) for size in sizes]
+        memory.unmap()
+        for base, buffer, ids in zip(bases, buffers, USERS):
+            memory.map(base, buffer, **ids)
+        for view, plane in zip(source.views(buffers[0]), planes):
             view[:] = plane
         if qp_map is not None:
-            memory[3][: qp_map.size] = qp_map.reshape(-1)
+            buffers[3][: qp_map.size] = qp_map.reshape(-1)
         fields = asdict(config)
         for name in ("ctb_log2_size", "cu_qp_delta_enabled"):
             del fields[name]
@@ -93,14 +95,16 @@ class ChipEngine:
                 **fields,
                 source=source.planes(bases[0]),
                 recon=recon.planes(bases[1]),
-                bitstream=(bases[2], room),
+                bitstream=(bases[2], sizes[2]),
                 qp_map=bases[3] if qp_map is not None else None,
                 nv12=self._nv12,
             )
         )
         result = self._driver.finish()
-        data = memory[2][: result.position].tobytes()
-        y, u, v = (view.copy() for view in recon.views(memory[1]))
+        if violations := memory.violations():
+            raise BusFault(f"the chip broke a rule of the bus: {'; '.join(violations)}")
+        data = buffers[2][: result.position].tobytes()
+        y, u, v = (view.copy() for view in recon.views(buffers[1]))
         stats = {
             "cycles": result.cycles,
             "bins": result.bins,

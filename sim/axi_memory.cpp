@@ -1,6 +1,6 @@
-// The process's AxiMemory behind axi_memory.sv, and its C interface for sim/axi_memory.py.
+// The process's AxiMemory behind axi_memory.sv, found by sim/axi_memory.py.
 
-#include "axi_model.h"
+#include "axi_interface.h"
 
 #include <memory>
 
@@ -41,13 +41,5 @@ void axi_memory_write(
 }
 
 // sim/axi_memory.py
-AxiControl* axi_memory_control() { return g_memory ? &g_memory->control : nullptr; }
-
-void axi_memory_map(uint64_t base, uint64_t size, uint8_t* data, uint32_t readers, uint32_t writers, uint32_t resp) {
-    g_memory->map(base, size, data, readers, writers, resp);
-}
-
-void axi_memory_unmap() { g_memory->unmap(); }
-
-uint64_t axi_memory_bursts(AxiBurst* out, uint64_t room) { return g_memory->take_bursts(out, room); }
+AxiMemory* axi_memory_of_simulation() { return g_memory.get(); }
 }

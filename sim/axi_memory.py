@@ -16,7 +16,7 @@ from amaranth.lib import wiring
 FOLDER = Path(__file__).parent
 VERILOG = FOLDER / "axi_memory.sv"
 SOURCE = FOLDER / "axi_memory.cpp"
-HEADER = FOLDER / "axi_model.h"
+HEADERS = {name: (FOLDER / name).read_text() for name in ("axi_model.h", "axi_interface.h")}
 PREFIX = "m_axi_"
 
 READ, WRITE = 0, 1
@@ -79,16 +79,23 @@ class Burst:
 
 
 class AxiMemory:
-    """The memory of the simulation that this process is."""
+    """The memory of the simulation that this process is; or of another `library` with sim/axi_interface.h, which
+    gave its address `memory`."""
 
-    def __init__(self):
-        self._library = ctypes.CDLL(None)
+    def __init__(self, library: ctypes.CDLL | None = None, memory: int | None = None):
+        self._library = library or ctypes.CDLL(None)
+        u64, u32, pointer = ctypes.c_uint64, ctypes.c_uint32, ctypes.c_void_p
+        if memory is None:
+            self._library.axi_memory_of_simulation.restype = pointer
+            memory = self._library.axi_memory_of_simulation()
+        self._memory = memory
         self._library.axi_memory_control.restype = ctypes.POINTER(_Control)
-        self._library.axi_memory_bursts.restype = ctypes.c_uint64
-        u64, u32 = ctypes.c_uint64, ctypes.c_uint32
-        self._library.axi_memory_map.argtypes = [u64, u64, ctypes.c_void_p, u32, u32, u32]
+        self._library.axi_memory_control.argtypes = self._library.axi_memory_unmap.argtypes = [pointer]
+        self._library.axi_memory_bursts.restype = u64
+        self._library.axi_memory_bursts.argtypes = [pointer, pointer, u64]
+        self._library.axi_memory_map.argtypes = [pointer, u64, u64, pointer, u32, u32, u32]
         self._windows: list[np.ndarray] = []
-        self._control = self._library.axi_memory_control().contents
+        self._control = self._library.axi_memory_control(memory).contents
 
     def map(
         self, address: int, data: np.ndarray, *, readers: Iterable[int] = (), writers: Iterable[int] = (), resp: int = 0
@@ -99,7 +106,7 @@ class AxiMemory:
             raise ValueError("a window must be a flat, contiguous array of uint8")
         masks = (sum(1 << k for k in ids) for ids in (readers, writers))
         self._windows.append(data)  # the memory holds a pointer to it
-        self._library.axi_memory_map(address, data.size, data.ctypes.data, *masks, resp)
+        self._library.axi_memory_map(self._memory, address, data.size, data.ctypes.data, *masks, resp)
 
     def allow_unaligned(self) -> None:
         """Let bursts begin at any byte, as AXI does and the chip's masters do not."""
@@ -107,7 +114,7 @@ class AxiMemory:
 
     def unmap(self) -> None:
         """Take all windows away."""
-        self._library.axi_memory_unmap()
+        self._library.axi_memory_unmap(self._memory)
         self._windows.clear()
 
     def timing(
@@ -168,7 +175,7 @@ class AxiMemory:
     def finished_bursts(self) -> list[Burst]:
         """The bursts that ended since the last call, at most the last 65536."""
         result, room = [], (_Burst * 1024)()
-        while count := self._library.axi_memory_bursts(room, ctypes.c_uint64(len(room))):
+        while count := self._library.axi_memory_bursts(self._memory, room, len(room)):
             result += [Burst(*(getattr(each, name) for name, _ in _Burst._fields_)) for each in room[:count]]
         return result
 

@@ -68,7 +68,7 @@ def run_bench(
     if memory:  # what Python finds in its own process must be among the dynamic symbols
         options += ["-LDFLAGS", "-rdynamic"]
         sources += [axi_memory.VERILOG, axi_memory.SOURCE]
-        headers = {axi_memory.HEADER.name: axi_memory.HEADER.read_text()}
+        headers = axi_memory.HEADERS
     binary = build.verilate(
         exported,
         flags=[*options, *tracing],
