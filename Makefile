@@ -3,7 +3,7 @@ PYTHON ?= python3
 JOBS ?= 2
 BIN := .venv/bin
 
-.PHONY: help demo test regress conformance bench synth lint doctor clean distclean
+.PHONY: help demo test regress conformance bench synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
+	@echo "make registers  pages, C header, IP-XACT and register model from hdl/chip/registers.rdl; CHECK=1: are they stale"
 	@echo "make lint     ruff and pyright"
 	@echo "make doctor   which system tools are missing"
 	@echo "make clean    remove build/"
@@ -53,6 +54,9 @@ bench: .venv/.installed
 
 synth: .venv/.installed
 	$(BIN)/python -m synth
+
+registers: .venv/.installed
+	$(BIN)/python -m heron.registers $(if $(CHECK),--check)
 
 lint: .venv/.lint
 	$(BIN)/ruff check
