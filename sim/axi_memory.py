@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from amaranth import ClockSignal, Instance, Module, ResetSignal
+from amaranth import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 
 FOLDER = Path(__file__).parent
@@ -200,8 +200,8 @@ class WithMemory(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.inner = inner = self._component
-        for name, member in self.signature.members.items():
-            ours, theirs = getattr(self, name), getattr(inner, name)
+        for (_, member, port), (*_, inner_port) in zip(self.signature.flatten(self), self.signature.flatten(inner)):
+            ours, theirs = Value.cast(port), Value.cast(inner_port)
             m.d.comb += ours.eq(theirs) if member.flow == wiring.Out else theirs.eq(ours)
         pins = {}
         for name, member in inner.signature.members.items():

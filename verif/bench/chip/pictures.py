@@ -1,7 +1,11 @@
 """Pictures in memory, as the readers and writers of the chip see them: jobs, and which bytes belong to what."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from sim.axi_memory import AxiMemory
 
 ADDRESS_SPACE = 1 << 40
 
@@ -52,3 +56,25 @@ def row_parts(job: dict, ctb_size: int, *, coded: bool) -> Iterator[tuple[int, i
                 for row in range(y >> shift, min(y + ctb_size, height) >> shift):
                     samples = (min(x + ctb_size, width) - x) >> shift
                     yield component, plane + row * stride + left, samples
+
+
+def random_planes(width: int, height: int, rng: random.Random) -> list[np.ndarray]:
+    """Y, Cb and Cr of a picture."""
+    shapes = [(height, width)] + [(height // 2, width // 2)] * 2
+    return [np.frombuffer(rng.randbytes(rows * columns), np.uint8).reshape(rows, columns) for rows, columns in shapes]
+
+
+def map_source(memory: AxiMemory, job: dict, planes: Sequence[np.ndarray], bus_bytes: int, rng: random.Random) -> None:
+    """Let ID 0 read the picture: of each row its whole beats, and nothing else; random where there is no sample."""
+    luma, cb, cr = planes
+    stored = [(job["y"], job["stride_y"], luma)]
+    if job["nv12"]:
+        stored += [(job["cb"], job["stride_c"], np.stack((cb, cr), axis=2).reshape(cb.shape[0], -1))]
+    else:
+        stored += [(job["cb"], job["stride_c"], cb), (job["cr"], job["stride_c"], cr)]
+    for base, stride, plane in stored:
+        columns = plane.shape[1]
+        for y, row in enumerate(plane):
+            data = np.frombuffer(bytearray(rng.randbytes(-(-columns // bus_bytes) * bus_bytes)), np.uint8)
+            data[:columns] = row
+            memory.map(base + y * stride, data, readers=(0,))

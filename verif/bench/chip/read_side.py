@@ -1,4 +1,4 @@
-"""The readers and their port as the chip has them: what the benches of both readers drive."""
+"""The readers and their port as the chip has them: what the benches of the readers drive."""
 
 from amaranth import Module, ResetInserter
 from amaranth.lib import stream, wiring
@@ -14,7 +14,7 @@ from hdl.payloads import Samples
 
 
 class ReadSide(wiring.Component):
-    """SourceReader on its ReadPort; `clear` resets the reader, as the chip does while it stops."""
+    """SourceReader on its ReadPort; `stop` resets the reader, as the chip does."""
 
     def __init__(self, p: Params):
         self.p = p
