@@ -43,6 +43,13 @@ class Planes(data.Struct):
     stride_c: 16
 
 
+class Buffer(data.Struct):
+    """Where a picture's bitstream goes. Any bytes; ends within the address space."""
+
+    address: ADDRESS_BITS
+    size: 32  # bytes, at least 1
+
+
 class ReadRequest(data.Struct):
     """Beats to read, one after the other; may cross a 4 KB boundary, which the port splits."""
 

@@ -76,7 +76,7 @@ class StreamSource(_Port):
         self._more, self._drained = Event(), Event()
         self._drained.set()
         self.valid.value = 0
-        cocotb.start_soon(self._run())
+        self._task = cocotb.start_soon(self._run())
 
     def send(self, payloads: Iterable) -> None:
         """Queue payloads; returns at once."""
@@ -84,6 +84,14 @@ class StreamSource(_Port):
         if self.queue:
             self._drained.clear()
             self._more.set()
+
+    def reset(self) -> None:
+        """Forget what is queued and take back what is offered, as a sender does that is reset."""
+        self._task.cancel()
+        self.queue.clear()
+        self._drained.set()
+        self.valid.value = 0
+        self._task = cocotb.start_soon(self._run())
 
     async def drained(self) -> None:
         """Wait until everything queued was accepted; StreamError when nothing is, for `timeout` cycles."""
