@@ -11,6 +11,7 @@ from verif.cases import Case
 from verif.content import Planes
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
+from verif.uvm.localize import explain
 
 
 @cache
@@ -30,19 +31,8 @@ def check_picture(config: PictureConfig, planes: Planes, stall_seed: int | None 
     """Asserts that the core's bytes and reconstruction are the reference's; returns the statistics."""
     expected = encode_picture(config, *planes)
     data, recon, stats = run_core(config, planes, stall_seed)
-    for plane, ours, theirs in zip(("Y", "Cb", "Cr"), recon, expected.recon):
-        if not np.array_equal(ours, theirs):
-            row, column = np.argwhere(ours != theirs)[0]
-            raise AssertionError(
-                f"{name}: {plane} differs first at {column},{row}: RTL {ours[row, column]}, "
-                f"reference {theirs[row, column]}"
-            )
-    if data != expected.data:
-        length = min(len(data), len(expected.data))
-        first = next((i for i in range(length) if data[i] != expected.data[i]), length)
-        raise AssertionError(
-            f"{name}: bytes differ first at {first}: {len(data)} from the RTL, {len(expected.data)} from the reference"
-        )
+    if data != expected.data or not all(map(np.array_equal, recon, expected.recon)):
+        raise AssertionError(f"{name}: {explain(config, planes, data, recon)}")
     return stats
 
 

@@ -102,16 +102,16 @@ def remaining(bins, n, value, rice):
     """coeff_abs_level_remaining (9.3.3.11)."""
     if value < (3 << rice):
         prefix = value >> rice
-        n = _bypass(bins, n, (2 << prefix) - 2, prefix + 1)
-        return _bypass(bins, n, value & ((1 << rice) - 1), rice)
+        n = _bypass(bins, n, (2 << prefix) - 2, prefix + 1)  # coeff_abs_level_remaining
+        return _bypass(bins, n, value & ((1 << rice) - 1), rice)  # coeff_abs_level_remaining
     value -= 3 << rice
     length = rice
     while value >= (1 << length):
         value -= 1 << length
         length += 1
     ones = 3 + length - rice
-    n = _bypass(bins, n, (2 << ones) - 2, ones + 1)
-    return _bypass(bins, n, value, length)
+    n = _bypass(bins, n, (2 << ones) - 2, ones + 1)  # coeff_abs_level_remaining
+    return _bypass(bins, n, value, length)  # coeff_abs_level_remaining
 
 
 @nb.njit(cache=True)
@@ -140,8 +140,8 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
         n = _regular(bins, n, CTX_LAST_Y_PREFIX + offset + (k >> shift), 1)
     if py < longest:
         n = _regular(bins, n, CTX_LAST_Y_PREFIX + offset + (py >> shift), 0)
-    n = _bypass(bins, n, vx, bx)
-    n = _bypass(bins, n, vy, by)
+    n = _bypass(bins, n, vx, bx)  # last_sig_coeff_x_suffix
+    n = _bypass(bins, n, vy, by)  # last_sig_coeff_y_suffix
 
     coded = np.zeros((9, 9), np.uint8)
     c1 = 1
@@ -207,9 +207,9 @@ def residual_coding(bins, n, cgs, g, log2, c_idx, scan_idx):
             gt2 = 1 if abs(np.int32(levels[gt2_at])) > 2 else 0
             n = _regular(bins, n, CTX_GREATER2_FLAG + ctx_set + (4 if c_idx else 0), gt2)
         if last - first > 3:
-            n = _bypass(bins, n, signs >> 1, count - 1)
+            n = _bypass(bins, n, signs >> 1, count - 1)  # coeff_sign_flag, the first one hidden
         else:
-            n = _bypass(bins, n, signs, count)
+            n = _bypass(bins, n, signs, count)  # coeff_sign_flag
         seen = 0
         rice = 0
         for k in range(15, -1, -1):
@@ -239,10 +239,10 @@ def cu_qp_delta(bins, n, value):
         length = 0
         while (magnitude - 4) >> (length + 1):
             length += 1
-        n = _bypass(bins, n, (2 << length) - 2, length + 1)
-        n = _bypass(bins, n, magnitude - 4 - (1 << length), length)
+        n = _bypass(bins, n, (2 << length) - 2, length + 1)  # cu_qp_delta_abs
+        n = _bypass(bins, n, magnitude - 4 - (1 << length), length)  # cu_qp_delta_abs
     if magnitude:
-        n = _bypass(bins, n, 1 if value < 0 else 0, 1)
+        n = _bypass(bins, n, 1 if value < 0 else 0, 1)  # cu_qp_delta_sign_flag
     return n
 
 
@@ -311,12 +311,12 @@ def slice_data(cus, n_cus, cgs, width, height, ctb_log2, slice_qp, cu_qp_delta_e
             n = _regular(bins, n, CTX_PREV_INTRA_LUMA_PRED_FLAG, prev[q])
         for q in range(parts):
             if prev[q]:
-                n = _bypass(bins, n, (2 << value[q]) - 2 if value[q] < 2 else 3, min(value[q] + 1, 2))
+                n = _bypass(bins, n, (2 << value[q]) - 2 if value[q] < 2 else 3, min(value[q] + 1, 2))  # mpm_idx
             else:
-                n = _bypass(bins, n, value[q], 5)
+                n = _bypass(bins, n, value[q], 5)  # rem_intra_luma_pred_mode
         n = _regular(bins, n, CTX_INTRA_CHROMA_PRED_MODE, 0 if cu[CU_CHROMA] == 4 else 1)
         if cu[CU_CHROMA] != 4:
-            n = _bypass(bins, n, cu[CU_CHROMA], 2)
+            n = _bypass(bins, n, cu[CU_CHROMA], 2)  # intra_chroma_pred_mode
         n, g, qp_pending = _transform_tree(bins, n, cgs, g, cu, qp_delta, qp_pending)
         if cu[CU_LAST_CTU]:
             if not qp_pending:
