@@ -84,6 +84,7 @@ BLOCKS = (
     Block("pack.header_writer", "hdl.pack.header_writer:HeaderWriter"),
     Block("pack.emulation_prevention", "hdl.pack.emulation_prevention:EmulationPrevention"),
     Block("pack.picture_checksum", "hdl.pack.picture_checksum:PictureChecksum", 0),
+    Block("chip.register_file", "hdl.chip.register_file:RegisterFile", 0),
 )
 
 
