@@ -55,7 +55,8 @@ void heron_picture_init(struct heron_picture *picture) {
 
 static bool planes_fit(const struct heron_planes *planes) {
     const uint64_t addresses = planes->y | planes->cb | planes->cr;
-    return addresses >> 40 == 0 && FITS(STRIDE, BYTES, planes->stride_y) && FITS(STRIDE, BYTES, planes->stride_c);
+    return addresses >> 40 == 0 && FITS(SOURCE_STRIDE_Y, BYTES, planes->stride_y) &&
+           FITS(SOURCE_STRIDE_C, BYTES, planes->stride_c);
 }
 
 static bool fits(const struct heron_picture *p) {
