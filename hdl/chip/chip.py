@@ -124,6 +124,7 @@ class Chip(wiring.Component):
             control.start.eq(registers.control_start),
             control.abort.eq(registers.control_abort),
             control.soft_reset.eq(registers.control_soft_reset),
+            registers.clear_events.eq(registers.control_soft_reset),
             control.watchdog.eq(registers.watchdog_cycles),
             *(
                 getattr(registers, f"status_{name}").eq(getattr(control, name))
