@@ -5,22 +5,23 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from hdl.params import Params
-from heron.driver import Driver, Picture, Planes
+from heron.driver import Driver, Picture, Planes, Result
 from sim.chip import BusFault, SimChip
 from verif.reference.config import PictureConfig
 
 BITSTREAM_PER_SAMPLE = 4  # bytes for each luma sample: more than any picture takes
 PAGE = 4096
+FIRST_ADDRESS = 1 << 32
 USERS = ({"readers": [0]}, {"writers": [0]}, {"writers": [1]}, {"readers": [1]})
 """IDs that may touch the source, the reconstruction, the bitstream and the QP map."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where the planes of a picture lie in its buffer: offsets and strides in bytes, and the buffer's size."""
+    """Where the planes of a picture lie in its buffer: rows and bytes of each, offset, stride, all in bytes."""
 
     nv12: bool
-    shapes: tuple[tuple[int, int], ...]  # rows and bytes of each plane of the buffer
+    shapes: tuple[tuple[int, int], ...]
     offsets: tuple[int, ...]
     strides: tuple[int, ...]
     size: int
@@ -49,62 +50,40 @@ class Layout:
         return [inside[0], inside[1][:, 0::2], inside[1][:, 1::2]] if self.nv12 else inside
 
 
-class ChipEngine:
-    """Codes one picture at a time with the chip; a stall seed gives the memory random latency and strides."""
+class _Buffers:
+    """The memory of one picture: its windows from `base` on, and what the driver is told of them."""
 
-    name = "chip"
-
-    def __init__(self, params: Params, stall_seed: int | None = None, *, nv12: bool = False):
-        self._chip = SimChip(params)
-        self._driver = Driver(self._chip)
-        self._align = params.axi_data_width // 8
-        self._ctb_size = params.ctb_size
-        self._random = None if stall_seed is None else np.random.default_rng(stall_seed)
-        self._nv12 = nv12
-        if stall_seed is not None:
-            self._chip.memory.timing((1, 200), pace=0.8, seed=stall_seed)
-
-    def encode_picture(self, config: PictureConfig, planes, progress=None, qp_map: np.ndarray | None = None):
-        """See heron.engines.Engine. Statistics are those of the chip's result registers; `bytes_read` and
-        `bytes_written` are of the bus."""
-        align, samples = self._align, config.width * config.height
-        memory = self._chip.memory
-        if progress is not None:
-            begin = memory.cycles
-            self._chip.progress = lambda cycles: progress(min(0.99, (cycles - begin) / (2 * samples)), cycles - begin)
-        extra = 0 if self._random is None else int(self._random.integers(0, 5))
-        source = Layout.of(config.width, config.height, self._nv12, align, extra)
-        recon = Layout.of(config.coded_width, config.coded_height, self._nv12, align, extra)
-        sizes = [source.size, recon.size, BITSTREAM_PER_SAMPLE * samples + PAGE, 0]
+    def __init__(self, config: PictureConfig, planes, qp_map, nv12: bool, align: int, base: int, random):
+        extra, odd = (0, 0) if random is None else (int(random.integers(0, 5)), int(random.integers(0, PAGE // align)))
+        source = Layout.of(config.width, config.height, nv12, align, extra)
+        self._recon = Layout.of(config.coded_width, config.coded_height, nv12, align, extra)
+        sizes = [source.size, self._recon.size, BITSTREAM_PER_SAMPLE * config.width * config.height + PAGE, 0]
         if qp_map is not None:
-            sizes[-1] = -(-qp_map.size // align) * align
-        bases = self._places(sizes)
-        buffers = [np.zeros(size, np.uint8) for size in sizes]
-        memory.unmap()
-        for base, buffer, ids in zip(bases, buffers, USERS):
-            memory.map(base, buffer, **ids)
-        for view, plane in zip(source.views(buffers[0]), planes):
+            sizes[3] = -(-qp_map.size // align) * align
+        self.bases = [base + odd * align]
+        for size in sizes[:-1]:
+            self.bases.append(self.bases[-1] + -(-size // PAGE) * PAGE + PAGE)
+        self.end = self.bases[-1] + sizes[-1] + PAGE
+        self.arrays = [np.zeros(size, np.uint8) for size in sizes]
+        for view, plane in zip(source.views(self.arrays[0]), planes):
             view[:] = plane
         if qp_map is not None:
-            buffers[3][: qp_map.size] = qp_map.reshape(-1)
+            self.arrays[3][: qp_map.size] = qp_map.reshape(-1)
         fields = asdict(config)
         for name in ("ctb_log2_size", "cu_qp_delta_enabled"):
             del fields[name]
-        self._driver.submit(
-            Picture(
-                **fields,
-                source=source.planes(bases[0]),
-                recon=recon.planes(bases[1]),
-                bitstream=(bases[2], sizes[2]),
-                qp_map=bases[3] if qp_map is not None else None,
-                nv12=self._nv12,
-            )
+        self.picture = Picture(
+            **fields,
+            source=source.planes(self.bases[0]),
+            recon=self._recon.planes(self.bases[1]),
+            bitstream=(self.bases[2], sizes[2]),
+            qp_map=None if qp_map is None else self.bases[3],
+            nv12=nv12,
         )
-        result = self._driver.finish()
-        if violations := memory.violations():
-            raise BusFault(f"the chip broke a rule of the bus: {'; '.join(violations)}")
-        data = buffers[2][: result.position].tobytes()
-        y, u, v = (view.copy() for view in recon.views(buffers[1]))
+
+    def answer(self, result: Result):
+        """Bytes, reconstruction and statistics, as an engine gives them."""
+        y, u, v = (view.copy() for view in self._recon.views(self.arrays[1]))
         stats = {
             "cycles": result.cycles,
             "bins": result.bins,
@@ -113,13 +92,49 @@ class ChipEngine:
             "bytes_read": result.bytes_read,
             "bytes_written": result.bytes_written,
         }
-        return data, (y, u, v), stats
+        return self.arrays[2][: result.position].tobytes(), (y, u, v), stats
 
-    def _places(self, sizes: list[int]) -> list[int]:
-        """Addresses for the buffers, far apart and somewhere in 40 bits; with a stall seed at odd places."""
-        bases, address = [], 1 << 32
-        for size in sizes:
-            odd = 0 if self._random is None else int(self._random.integers(0, PAGE // self._align)) * self._align
-            bases.append(address + odd)
-            address += -(-(size + 2 * PAGE) // PAGE) * PAGE
-        return bases
+
+class ChipEngine:
+    """Codes one picture at a time with the chip; a stall seed makes the memory's latency and the places random."""
+
+    name = "chip"
+
+    def __init__(self, params: Params, stall_seed: int | None = None, *, nv12: bool = False):
+        self._chip = SimChip(params)
+        self._driver = Driver(self._chip)
+        self._align = params.axi_data_width // 8
+        self._random = None if stall_seed is None else np.random.default_rng(stall_seed)
+        self._nv12 = nv12
+        self.memory = self._chip.memory
+        if stall_seed is not None:
+            self.memory.timing((1, 200), pace=0.8, seed=stall_seed)
+
+    def encode_picture(self, config: PictureConfig, planes, progress=None, qp_map: np.ndarray | None = None):
+        """See heron.engines.Engine. Statistics are those of the chip's result registers; `bytes_read` and
+        `bytes_written` are of the bus. BusFault when the chip breaks a rule of AXI or touches what is not its own."""
+        samples, begin = config.width * config.height, self.memory.cycles
+        self._chip.progress = None
+        if progress is not None:
+            self._chip.progress = lambda now: progress(min(0.99, (now - begin) / (2 * samples)), now - begin)
+        return self._run([self._place(config, planes, qp_map, FIRST_ADDRESS)])[0]
+
+    def encode_pair(self, config: PictureConfig, planes) -> list:
+        """The picture twice, the second time from the queue: what `encode_picture` gives, of each."""
+        first = self._place(config, planes, None, FIRST_ADDRESS)
+        return self._run([first, self._place(config, planes, None, first.end + (1 << 16))])
+
+    def _place(self, config: PictureConfig, planes, qp_map, base: int) -> _Buffers:
+        return _Buffers(config, planes, qp_map, self._nv12, self._align, base, self._random)
+
+    def _run(self, pictures: list[_Buffers]) -> list:
+        self.memory.unmap()
+        for buffers in pictures:
+            for base, array, users in zip(buffers.bases, buffers.arrays, USERS):
+                self.memory.map(base, array, **users)
+        for buffers in pictures:
+            self._driver.submit(buffers.picture)
+        answers = [buffers.answer(self._driver.finish()) for buffers in pictures]
+        if violations := self.memory.violations():
+            raise BusFault(f"the chip broke a rule of the bus: {'; '.join(violations)}")
+        return answers
