@@ -50,7 +50,7 @@ class Layout:
         return [inside[0], inside[1][:, 0::2], inside[1][:, 1::2]] if self.nv12 else inside
 
 
-class _Buffers:
+class Buffers:
     """The memory of one picture: its windows from `base` on, and what the driver is told of them."""
 
     def __init__(self, config: PictureConfig, planes, qp_map, nv12: bool, align: int, base: int, random):
@@ -101,12 +101,12 @@ class ChipEngine:
     name = "chip"
 
     def __init__(self, params: Params, stall_seed: int | None = None, *, nv12: bool = False):
-        self._chip = SimChip(params)
-        self._driver = Driver(self._chip)
+        self.sim = SimChip(params)
+        self.driver = Driver(self.sim)
         self._align = params.axi_data_width // 8
         self._random = None if stall_seed is None else np.random.default_rng(stall_seed)
         self._nv12 = nv12
-        self.memory = self._chip.memory
+        self.memory = self.sim.memory
         if stall_seed is not None:
             self.memory.timing((1, 200), pace=0.8, seed=stall_seed)
 
@@ -114,27 +114,37 @@ class ChipEngine:
         """See heron.engines.Engine. Statistics are those of the chip's result registers; `bytes_read` and
         `bytes_written` are of the bus. BusFault when the chip breaks a rule of AXI or touches what is not its own."""
         samples, begin = config.width * config.height, self.memory.cycles
-        self._chip.progress = None
+        self.sim.progress = None
         if progress is not None:
-            self._chip.progress = lambda now: progress(min(0.99, (now - begin) / (2 * samples)), now - begin)
-        return self._run([self._place(config, planes, qp_map, FIRST_ADDRESS)])[0]
+            self.sim.progress = lambda now: progress(min(0.99, (now - begin) / (2 * samples)), now - begin)
+        return self.run([self.place(config, planes, qp_map)])[0]
 
     def encode_pair(self, config: PictureConfig, planes) -> list:
         """The picture twice, the second time from the queue: what `encode_picture` gives, of each."""
-        first = self._place(config, planes, None, FIRST_ADDRESS)
-        return self._run([first, self._place(config, planes, None, first.end + (1 << 16))])
+        first = self.place(config, planes)
+        return self.run([first, self.place(config, planes, base=first.end + (1 << 16))])
 
-    def _place(self, config: PictureConfig, planes, qp_map, base: int) -> _Buffers:
-        return _Buffers(config, planes, qp_map, self._nv12, self._align, base, self._random)
+    def place(self, config: PictureConfig, planes, qp_map=None, base: int = FIRST_ADDRESS) -> Buffers:
+        """Buffers for a picture, filled, from `base` on."""
+        return Buffers(config, planes, qp_map, self._nv12, self._align, base, self._random)
 
-    def _run(self, pictures: list[_Buffers]) -> list:
+    def map(self, pictures: list[Buffers]) -> None:
+        """Makes these the chip's memory, and nothing else."""
         self.memory.unmap()
         for buffers in pictures:
             for base, array, users in zip(buffers.bases, buffers.arrays, USERS):
                 self.memory.map(base, array, **users)
+
+    def submit(self, pictures: list[Buffers]) -> None:
+        """Maps and queues pictures, two at most; `driver.finish` waits for each."""
+        self.map(pictures)
         for buffers in pictures:
-            self._driver.submit(buffers.picture)
-        answers = [buffers.answer(self._driver.finish()) for buffers in pictures]
+            self.driver.submit(buffers.picture)
+
+    def run(self, pictures: list[Buffers]) -> list:
+        """Codes pictures, two at most, the second from the queue; what `encode_picture` gives, of each."""
+        self.submit(pictures)
+        answers = [buffers.answer(self.driver.finish()) for buffers in pictures]
         if violations := self.memory.violations():
             raise BusFault(f"the chip broke a rule of the bus: {'; '.join(violations)}")
         return answers
