@@ -129,7 +129,6 @@ enum heron_status heron_reset(struct heron *chip) {
     while (GET(STATUS, RESETTING, get(chip, OFFSET(STATUS))))
         if (!chip->io.wait(chip->io.context)) return HERON_STUCK;
     if (GET(STATUS, FAULT, get(chip, OFFSET(STATUS)))) return HERON_STUCK;
-    put(chip, OFFSET(IRQ_STATUS), 15);
     return HERON_DONE;
 }
 
