@@ -36,6 +36,11 @@ class Memory:
         """From now on a write to any byte outside `ranges` is a MemoryFault."""
         self.allowed = list(ranges)
 
+    def forget(self) -> None:
+        """Nothing was written so far, as to the counts."""
+        self.counts.clear()
+        self.bytes_written = 0
+
     def _pieces(self, address: int, size: int):
         end = address + size
         while address < end:
@@ -126,7 +131,7 @@ class WriteSlave(_Slave):
     """Slave of the stream channels `NAME__aw`, `NAME__w` and `NAME__b` of `dut`.
 
     latency: least and most cycles from a burst's last beat to its B. respond(id, address of the burst): its resp;
-    a burst whose answer is not OKAY writes nothing. `bursts`: all whose AW came, `aw_first` less their number of W.
+    a burst whose answer is not OKAY writes nothing. `bursts`: all whose AW came.
     """
 
     def __init__(
