@@ -15,8 +15,11 @@ def _put(out, n, byte):
 
 
 @nb.njit(cache=True)
-def _encode(bins, states, out):
-    """Bins (kind, ctxIdx, value) to bytes, with rbsp trailing bits. Returns the number of bytes."""
+def _encode(bins, states, out, runs):
+    """Bins (kind, ctxIdx, value) to bytes, with rbsp trailing bits. Returns the number of bytes.
+
+    runs[carry, n]: how often n bytes of 255 that waited for a carry were settled by one (1) or by none (0).
+    """
     low = np.int64(0)
     rng = 510
     bits_left = 23
@@ -64,6 +67,7 @@ def _encode(bins, states, out):
                 pending += 1
             elif pending > 0:
                 carry = lead >> 8
+                runs[carry, min(pending, runs.shape[1]) - 1] += 1
                 n = _put(out, n, held + carry)
                 held = lead & 255
                 while pending > 1:
@@ -72,6 +76,8 @@ def _encode(bins, states, out):
             else:
                 pending = 1
                 held = lead
+    if pending > 0:
+        runs[1 if low >> (32 - bits_left) else 0, min(pending, runs.shape[1]) - 1] += 1
     if low >> (32 - bits_left):
         n = _put(out, n, held + 1)
         fill = 0
@@ -93,7 +99,10 @@ def _encode(bins, states, out):
     return n
 
 
-def encode_bins(bins: np.ndarray, qp: int) -> bytes:
-    """Slice data of `bins` (int32[k, 3]: kind, ctxIdx, value; the last one a terminate bin of 1)."""
+def encode_bins(bins: np.ndarray, qp: int, runs: np.ndarray | None = None) -> bytes:
+    """Slice data of `bins` (int32[k, 3]: kind, ctxIdx, value; the last one a terminate bin of 1).
+
+    runs int64[2, n]: counts runs of outstanding bytes, by whether a carry ended them and by length (n - 1: longer too).
+    """
     out = np.empty(len(bins) + 64, np.uint8)
-    return out[: _encode(bins, init_states(qp), out)].tobytes()
+    return out[: _encode(bins, init_states(qp), out, np.zeros((2, 1), np.int64) if runs is None else runs)].tobytes()
