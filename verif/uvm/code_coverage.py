@@ -258,13 +258,11 @@ def _remaining(levels, remaining):
             rest = level - base
             prefix = rest >> rice
             if prefix > 3:
-                escape = (rest >> rice) - 3
+                escape = (rest >> rice) - 2
                 prefix = 3
-                while escape:
+                while escape > 1:
                     prefix += 1
                     escape >>= 1
             remaining[rice, prefix] += 1
             if level > 3 * (1 << rice):
                 rice = min(rice + 1, 4)
-
-

@@ -32,19 +32,18 @@ class Coverage:
 
     def hit(self, goal: str, bin: str, times: int = 1) -> None:
         """KeyError for a bin that the goal does not list: then the goal is wrong, or what was seen is."""
-        self.hits[goal][bin]  # noqa: B018
         self.hits[goal][bin] += int(times)
 
-    def to_json(self) -> dict[str, dict[str, int]]:
-        """Bins that were hit, by goal."""
-        return {name: {bin: n for bin, n in bins.items() if n} for name, bins in self.hits.items()}
+    def to_json(self) -> dict[str, int]:
+        """Bins that were hit, as `goal: bin`."""
+        return {f"{name}: {bin}": n for name, bins in self.hits.items() for bin, n in bins.items() if n}
 
-    def merge(self, other: dict[str, dict[str, int]]) -> None:
-        """Adds hits of another run; goals that are not among these are left out."""
-        for name, bins in other.items():
-            if name in self.goals:
-                for bin, times in bins.items():
-                    self.hit(name, bin, times)
+    def merge(self, other: dict[str, int]) -> None:
+        """Adds hits of another run, as `to_json` gives them; goals that are not among these are left out."""
+        for name, times in other.items():
+            goal, _, bin = name.partition(": ")
+            if goal in self.goals:
+                self.hit(goal, bin, times)
 
     def missing(self, goal: str) -> list[str]:
         """Bins of a goal that were never hit."""
