@@ -1,6 +1,7 @@
 # The entry points. Everything is made in .venv and build/; nothing needs root.
 PYTHON ?= python3
 JOBS ?= 2
+SEEDS ?= 200
 BIN := .venv/bin
 
 .PHONY: help demo test regress conformance bench synth registers lint doctor clean distclean
@@ -9,7 +10,7 @@ BIN := .venv/bin
 help:
 	@echo "make demo     encode a real clip with the RTL, prove the result, leave it in build/demo"
 	@echo "make test     the tests"
-	@echo "make regress  200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
+	@echo "make regress  SEEDS=200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
@@ -42,7 +43,7 @@ test: .venv/.installed doctor
 	$(BIN)/python -m pytest -n $(JOBS)
 
 regress: .venv/.installed
-	SEED="$(SEED)" CASES="$(CASES)" $(BIN)/python -m verif.regress
+	$(BIN)/heron regress --seeds $(SEEDS) --jobs $(JOBS)
 
 conformance: .venv/.installed
 	$(BIN)/python -m verif.conformance

@@ -270,6 +270,52 @@ def bench_speed(
 
 
 @cli.command()
+def regress(
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only this suite, or MODULE:NAME of your own; may be given again."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Seeds of each suite.")] = 200,
+    first: Annotated[int, typer.Option(metavar="S", min=0, help="The first of them.")] = 0,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(metavar="S", min=0, help="Replay this seed; given again, one after the other in a process."),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(metavar="J", min=1, help="Processes on this machine (1).")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="tcp://HOST:PORT", help="Run on the workers of this Dask scheduler.")
+    ] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.1, help="Of a seed, instead of the suite's own.")
+    ] = None,
+    waves: Annotated[bool, typer.Option("--waves", help="With --seed: leave waves.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Skip what passed last time, of the same sources.")] = False,
+    clips: Clips = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="For the reports, instead of build/regress.")
+    ] = None,
+) -> None:
+    """Random runs of the RTL against the reference codec; a report with a replay command for each failure."""
+    from verif.regress.run import Options, run
+    from verif.regress.suites import SUITES
+
+    options = Options(
+        suites=suite or list(SUITES),
+        seeds=seeds,
+        first=first,
+        only=seed or [],
+        jobs=jobs,
+        scheduler=scheduler,
+        timeout=timeout,
+        waves=waves,
+        resume=resume,
+        clips=clips,
+        output=output,
+    )
+    raise typer.Exit(run(options))
+
+
+@cli.command()
 def demo() -> None:
     """Encode the embedded clip with the RTL and prove the result; leaves build/demo."""
     from heron.demo import run

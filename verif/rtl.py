@@ -36,6 +36,10 @@ def check_picture(config: PictureConfig, planes: Planes, stall_seed: int | None 
     return stats
 
 
-def check_case(case: Case) -> None:
-    """A random case under random stalls; a failure names the seed that replays it."""
-    check_picture(case.config, case.planes, case.stall_seed, f"{case} (replay: make regress SEED={case.seed} CASES=1)")
+def check_case(case: Case) -> dict:
+    """A random case under random stalls; returns the statistics, a failure's note tells the case."""
+    try:
+        return check_picture(case.config, case.planes, case.stall_seed)
+    except (AssertionError, RuntimeError) as error:
+        error.add_note(str(case))
+        raise

@@ -1,0 +1,22 @@
+"""Suite `core`: a random case under random stalls through the Verilated core, against the reference codec."""
+
+from pathlib import Path
+
+from hdl.params import CORE_CTB_LOG2_SIZES
+from verif.cases import random_case
+from verif.regress.suites import Suite
+from verif.rtl import check_case, core_of
+
+
+def run(seed: int, waves: Path | None) -> dict:
+    """The case of a seed; returns the core's statistics."""
+    return check_case(random_case(seed, CORE_CTB_LOG2_SIZES, qp_maps=False))
+
+
+def build() -> None:
+    """One core for each CTB size, all of which live on from case to case."""
+    for size in CORE_CTB_LOG2_SIZES:
+        core_of(size)
+
+
+SUITE = Suite(run=run, timeout=300, prepare=build)
