@@ -25,7 +25,7 @@ from verif.bench.chip.register_bench import (
 from verif.bench.payload import Packer
 from verif.bench.streams import CLOCK_NS, PATTERNS, start
 
-ACCESSES = 600
+ACCESSES = 400
 
 
 def cycles() -> int:
