@@ -85,6 +85,9 @@ BLOCKS = (
     Block("pack.emulation_prevention", "hdl.pack.emulation_prevention:EmulationPrevention"),
     Block("pack.picture_checksum", "hdl.pack.picture_checksum:PictureChecksum", 0),
     Block("chip.register_file", "hdl.chip.register_file:RegisterFile", 0),
+    Block("chip.write_port", "hdl.chip.write_port:WritePort", 0),
+    Block("chip.bitstream_writer", "hdl.chip.bitstream_writer:BitstreamWriter", 0),
+    Block("chip.recon_writer", "hdl.chip.recon_writer:ReconWriter", 0),
 )
 
 

@@ -3,6 +3,7 @@
 from amaranth import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hdl.chip.payloads import Buffer, WriteRequest, write_beat
 from hdl.common.axi import ADDRESS_BITS
@@ -45,7 +46,7 @@ class BitstreamWriter(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         beat_bytes = self.p.axi_data_width // 8
-        lane_bits = beat_bytes.bit_length() - 1
+        lane_bits = exact_log2(beat_bytes)
         request, i, o_data = self.o_request.payload, self.i_byte, self.o_data
         taking = Signal()  # bytes of the picture are still to come, and there is room for one
         place, left = Signal(ADDRESS_BITS), Signal(32)  # of the next byte; bytes of the buffer
@@ -92,7 +93,7 @@ class BitstreamWriter(wiring.Component):
                 beat.data.word_select(lane, 8).eq(i.payload.data),
                 beat.strb.bit_select(lane, 1).eq(1),
                 complete.eq(lane.all() | ends),
-                closes.eq(place[: REQUEST_BYTES.bit_length() - 1].all() | ends),
+                closes.eq(place[: exact_log2(REQUEST_BYTES)].all() | ends),
                 count.eq(Mux(move & closes, 0, count) + 1),
                 taking.eq(~ends),
             ]

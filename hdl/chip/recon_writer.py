@@ -3,6 +3,7 @@
 from amaranth import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hdl.chip.payloads import Planes, WriteRequest, write_beat
 from hdl.chip.walk import PictureWalk
@@ -31,7 +32,7 @@ class ReconWriter(wiring.Component):
 
     def __init__(self, p: Params):
         self.p = p
-        self.beat_bits = (p.axi_data_width // 8).bit_length() - 1  # of an address, within a beat
+        self.beat_bits = exact_log2(p.axi_data_width // 8)  # of an address, within a beat
         super().__init__(
             {
                 "start": In(1),

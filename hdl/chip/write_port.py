@@ -4,6 +4,7 @@ from amaranth import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hdl.chip.payloads import BusError, Master, WriteRequest, write_beat
 from hdl.common.axi import ADDRESS_BITS, BOUNDARY, BURST_BEATS, OKAY, Axi4Write
@@ -38,7 +39,7 @@ class BurstSplitter(wiring.Component):
         m = Module()
         request, burst = self.i.payload, self.o.payload
         second = Signal()  # of the two bursts of this request
-        page_bits, beat_bits = BOUNDARY.bit_length() - 1, self.beat_bytes.bit_length() - 1
+        page_bits, beat_bits = exact_log2(BOUNDARY), exact_log2(self.beat_bytes)
         page, beat = request.address[page_bits:], request.address[beat_bits:page_bits]
         room = Signal(len(beat) + 1)  # beats up to the boundary
         crosses, last = Signal(), Signal()
@@ -134,12 +135,13 @@ class WritePort(wiring.Component):
     `stop`: no AW is raised any more. A raised one stays until it is taken, and its W is sent. Everything else is
     dropped, also what comes while `stop` is high, so keep it high until `idle`.
     `stat_bytes`: strobes set in the W beats that went out since `clear_stat`, two cycles late.
-    Throughput: one beat and one burst a cycle. Latency: 4 cycles from the request, or its last beat, to AW and 3 more
-    to W; 3 from B to `o_acknowledged`. No output of the bus depends on an input combinationally.
+    Throughput: one beat and one burst a cycle. Latency in cycles: `latency` from the request to AW, 2 from its last
+    beat to AW, 2 from AW to W, 2 from B to `o_acknowledged`. No output of the bus depends on an input combinationally.
     Stalls: `i_data` at `BEATS` beats, `i_request` at `REQUESTS` requests.
     Reset: nothing held; answers of bursts before it are ignored if they come before the ID's next burst is raised.
     """
 
+    latency = 4
     BURSTS = 16
     BEATS = 32
     REQUESTS = 16

@@ -275,6 +275,33 @@ async def channels_do_not_wait_for_each_other(dut, first):
 
 
 @cocotb.test()
+@cocotb.parametrize(last=("request", "data"))
+async def has_its_latency(dut, last):
+    """From the request, or from the last beat if that comes later, to AW, to W, and from B to what is acknowledged."""
+    await start(dut)
+    bench = Bench(dut)
+    requests, data = bench.writers[0].make(1, page_ends=False)
+    for name in ("data", "request") if last == "request" else ("request", "data"):
+        source, payloads = {"request": (bench.requests[0], requests), "data": (bench.data[0], data)}[name]
+        source.send(payloads)
+        await source.drained()
+        if name != last:
+            await ClockCycles(dut.clk, 10)
+
+    async def until(signal) -> int:
+        for cycles in range(1, 100):
+            await RisingEdge(dut.clk)
+            if signal.value:
+                return cycles
+        raise AssertionError("nothing came")
+
+    assert await until(dut.bus__aw__valid) == (WritePort.latency if last == "request" else 2)
+    assert await until(dut.bus__w__valid) == 2
+    await until(dut.bus__b__valid)
+    assert await until(dut.o_acknowledged__0) == 2
+
+
+@cocotb.test()
 @cocotb.parametrize(beats=(1, 2, 4), latency=(20, 200))
 async def keeps_the_bus_busy(dut, beats, latency):
     """One beat a cycle as long as BURSTS bursts of one writer cover the latency."""
@@ -293,5 +320,5 @@ async def keeps_the_bus_busy(dut, beats, latency):
 def test_write_port(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
     run_bench(
-        WritePort(p), __name__, f"write_port_{axi_data_width}", tests=23, params={"axi_data_width": axi_data_width}
+        WritePort(p), __name__, f"write_port_{axi_data_width}", tests=25, params={"axi_data_width": axi_data_width}
     )
