@@ -4,13 +4,14 @@ JOBS ?= 2
 SEEDS ?= 200
 BIN := .venv/bin
 
-.PHONY: help demo test regress conformance bench synth registers lint doctor clean distclean
+.PHONY: help demo test regress formal conformance bench synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     encode a real clip with the RTL, prove the result, leave it in build/demo"
 	@echo "make test     the tests"
 	@echo "make regress  SEEDS=200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
+	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention and the buses"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
@@ -44,6 +45,9 @@ test: .venv/.installed doctor
 
 regress: .venv/.installed
 	$(BIN)/heron regress --seeds $(SEEDS) --jobs $(JOBS)
+
+formal: .venv/.installed
+	$(BIN)/python -m verif.formal --jobs $(JOBS)
 
 conformance: .venv/.installed
 	$(BIN)/python -m verif.conformance

@@ -1,0 +1,14 @@
+"""All proofs, in the order of the page."""
+
+from verif.formal import emulation, queues
+from verif.formal.proof import Proof
+
+PROOFS: tuple[Proof, ...] = (*queues.PROOFS, *emulation.PROOFS)
+
+
+def find(name: str) -> list[Proof]:
+    """The proofs that are called `name` or stand below it; ValueError with the names there are."""
+    found = [proof for proof in PROOFS if proof.name == name or proof.name.startswith(f"{name}.")]
+    if not found:
+        raise ValueError(f"no proof '{name}'; there are {', '.join(proof.name for proof in PROOFS)}")
+    return found
