@@ -9,6 +9,14 @@
 #include "Vtop.h"
 #include "verilated.h"
 
+#if VM_TRACE_FST
+#include "verilated_fst_c.h"
+using Waves = VerilatedFstC;
+#elif VM_TRACE
+#include "verilated_vcd_c.h"
+using Waves = VerilatedVcdC;
+#endif
+
 #include "stats.inc"  // HERON_STATS(S): S(stat_...) for each statistics output of the core
 
 // Verilator's name of a stream's port: it spells the two underscores out.
@@ -88,6 +96,9 @@ class Harness {
  public:
     Harness() {
         m_context.reset(new VerilatedContext);
+#if VM_TRACE
+        m_context->traceEverOn(true);
+#endif
         m_top.reset(new Vtop(m_context.get()));
         m_top->clk = 0;
         reset();
@@ -173,9 +184,28 @@ class Harness {
 
  private:
     // Outputs follow the inputs.
-    void settle() { m_top->clk = 0, m_top->eval(); }
+    void settle() { m_top->clk = 0, m_top->eval(), dump(); }
     // State follows the rising edge.
-    void clock() { m_top->clk = 1, m_top->eval(); }
+    void clock() { m_top->clk = 1, m_top->eval(), dump(); }
+
+#if VM_TRACE
+ public:
+    void open_waves(const char* path) {
+        m_waves.reset(new Waves);
+        m_top->trace(m_waves.get(), 99);
+        m_waves->open(path);
+    }
+
+ private:
+    void dump() {
+        if (m_waves) m_waves->dump(m_time += 5);
+    }
+
+    uint64_t m_time = 0;
+    std::unique_ptr<Waves> m_waves;
+#else
+    void dump() {}
+#endif
 
     std::unique_ptr<VerilatedContext> m_context;
     std::unique_ptr<Vtop> m_top;
@@ -184,6 +214,9 @@ class Harness {
 
 void* heron_create() { return new Harness; }
 void heron_destroy(void* harness) { delete static_cast<Harness*>(harness); }
+#if VM_TRACE
+void heron_waves(void* harness, const char* path) { static_cast<Harness*>(harness)->open_waves(path); }
+#endif
 void heron_reset(void* harness) { static_cast<Harness*>(harness)->reset(); }
 int32_t heron_encode(void* harness, const Request* request, Answer* answer) {
     return static_cast<Harness*>(harness)->encode(*request, *answer);

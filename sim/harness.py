@@ -17,7 +17,7 @@ from amaranth.lib import wiring
 
 from hdl.params import Params
 from hdl.payloads import Picture
-from sim import build
+from sim import build, toolchain
 from sim.sample_order import GROUP, from_groups, group_count, to_groups
 from sim.toolchain import BUILD, ROOT
 from sim.verilog import export
@@ -100,27 +100,45 @@ class Core:
     """A running core of `params`; its state lives on from picture to picture, as in the chip.
 
     component: what to run instead of hdl.core.Core(params); it must have the same streams. watchdog: cycles in
-    which no stream moves, after which a CoreError is raised.
+    which no stream moves, after which a CoreError is raised. waves: a folder for the waves of all signals, complete
+    when the core is closed; that takes another, slower build.
     """
 
-    def __init__(self, params: Params, *, component=None, name: str = "core", watchdog: int = WATCHDOG_CYCLES):
+    def __init__(
+        self,
+        params: Params,
+        *,
+        component=None,
+        name: str = "core",
+        watchdog: int = WATCHDOG_CYCLES,
+        waves: Path | None = None,
+    ):
         self.params = params
         self.watchdog = watchdog
+        traced = waves is not None
         if component is None:
             from hdl.core import Core as CoreComponent
 
             component = CoreComponent(params)
-            library = cached_library(name, params, lambda: _build(component, name, params))
+            label = f"{name} with waves" if traced else name
+            library = cached_library(label, params, lambda: _build(component, name, params, traced))
         else:
-            library = _build(component, name, params)
+            library = _build(component, name, params, traced)
         self._stats = [port.removeprefix(STAT_PREFIX) for port in _statistics(component)]
         self._library = _load(library)
         self._harness = self._library.heron_create()
+        if waves is not None:
+            self._library.heron_waves.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+            self._library.heron_waves(self._harness, str(waves / toolchain.wave_file()).encode())
 
-    def __del__(self):
+    def close(self) -> None:
+        """Ends the core and its waves."""
         if getattr(self, "_harness", None):
             self._library.heron_destroy(self._harness)
             self._harness = None
+
+    def __del__(self):
+        self.close()
 
     def encode_picture(
         self,
@@ -222,11 +240,14 @@ def _load(path: Path) -> ctypes.CDLL:
     return library
 
 
-def shared_library(component, name: str, params: Params, *, source: Path, headers: dict[str, str]) -> Path:
-    """`component` Verilated together with a C++ driver as a shared library."""
+def shared_library(
+    component, name: str, params: Params, *, source: Path, headers: dict[str, str], waves: bool = False
+) -> Path:
+    """`component` Verilated together with a C++ driver as a shared library; waves: so that it can write them."""
+    flags = ["--exe", "--no-timing", "-o", f"lib{name}.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
     return build.verilate(
         export(component, name, params=params),
-        flags=["--exe", "--no-timing", "-o", f"lib{name}.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"],
+        flags=flags + (toolchain.trace_flags() if waves else []),
         sources=[source],
         headers=headers,
         make=HARNESS_MAKE,
@@ -258,7 +279,7 @@ def _statistics(component) -> list[str]:
     return [name for name in component.signature.members if name.startswith(STAT_PREFIX)]
 
 
-def _build(component, name: str, params: Params) -> Path:
+def _build(component, name: str, params: Params, waves: bool) -> Path:
     ports = _statistics(component)
     headers = {"stats.inc": f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in ports)}\n"}
-    return shared_library(_LateReset(component), name, params, source=SOURCE, headers=headers)
+    return shared_library(_LateReset(component), name, params, source=SOURCE, headers=headers, waves=waves)

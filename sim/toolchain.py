@@ -60,6 +60,16 @@ def has_fst() -> bool:
     return all(Path("/usr/include", header).exists() for header in ("lz4.h", "zlib.h"))
 
 
+def trace_flags() -> list[str]:
+    """Verilator's, for a harness that writes waves."""
+    return ["--trace-fst" if has_fst() else "--trace", "--timescale", "1ns/1ps"]
+
+
+def wave_file() -> str:
+    """Its name, after its format."""
+    return "dump.fst" if has_fst() else "dump.vcd"
+
+
 def verilator_version() -> str:
     return importlib.metadata.version("verilator")
 

@@ -1,11 +1,13 @@
 """The whole core in simulation against the reference codec, picture by picture."""
 
+import contextlib
 from dataclasses import asdict
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
-from hdl.params import PRESETS
+from hdl.params import PRESETS, Params
 from sim.harness import Core
 from verif.cases import Case
 from verif.content import Planes
@@ -14,32 +16,47 @@ from verif.reference.encoder import encode_picture
 from verif.uvm.localize import explain
 
 
+def params_of(ctb_log2_size: int) -> Params:
+    """The first preset with this CTB size."""
+    return next(params for params in PRESETS.values() if params.ctb_log2_size == ctb_log2_size)
+
+
 @cache
 def core_of(ctb_log2_size: int) -> Core:
     """One running core for each CTB size, so that pictures follow each other in it as in the chip."""
-    return Core(next(params for params in PRESETS.values() if params.ctb_log2_size == ctb_log2_size))
+    return Core(params_of(ctb_log2_size))
 
 
-def run_core(config: PictureConfig, planes: Planes, stall_seed: int | None = None):
-    """What the core makes of a picture: bytes, reconstruction, statistics."""
+def run_core(config: PictureConfig, planes: Planes, stall_seed: int | None = None, waves: Path | None = None):
+    """What the core makes of a picture: bytes, reconstruction, statistics. waves: of a new core, into this folder."""
     picture = asdict(config)
     del picture["cu_qp_delta_enabled"]
-    return core_of(picture.pop("ctb_log2_size")).encode_picture(picture, planes, stall_seed=stall_seed)
+    size = picture.pop("ctb_log2_size")
+    if waves is None:
+        return core_of(size).encode_picture(picture, planes, stall_seed=stall_seed)
+    with contextlib.closing(Core(params_of(size), waves=waves)) as core:
+        return core.encode_picture(picture, planes, stall_seed=stall_seed)
 
 
-def check_picture(config: PictureConfig, planes: Planes, stall_seed: int | None = None, name: str = "picture") -> dict:
+def check_picture(
+    config: PictureConfig,
+    planes: Planes,
+    stall_seed: int | None = None,
+    name: str = "picture",
+    waves: Path | None = None,
+) -> dict:
     """Asserts that the core's bytes and reconstruction are the reference's; returns the statistics."""
     expected = encode_picture(config, *planes)
-    data, recon, stats = run_core(config, planes, stall_seed)
+    data, recon, stats = run_core(config, planes, stall_seed, waves)
     if data != expected.data or not all(map(np.array_equal, recon, expected.recon)):
         raise AssertionError(f"{name}: {explain(config, planes, data, recon)}")
     return stats
 
 
-def check_case(case: Case) -> dict:
+def check_case(case: Case, waves: Path | None = None) -> dict:
     """A random case under random stalls; returns the statistics, a failure's note tells the case."""
     try:
-        return check_picture(case.config, case.planes, case.stall_seed)
+        return check_picture(case.config, case.planes, case.stall_seed, waves=waves)
     except (AssertionError, RuntimeError) as error:
         error.add_note(str(case))
         raise

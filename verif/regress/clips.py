@@ -49,7 +49,10 @@ def runs() -> list[Run]:
 
 
 def run(seed: int, waves: Path | None) -> dict:
-    """All pictures of a run; returns how many there were and the core's cycles for each luma sample."""
+    """All pictures of a run; returns how many there were and the core's cycles for each luma sample.
+
+    Waves are those of the last picture that ran: that is the wrong one, where there is one.
+    """
     case = runs()[seed]
     source = case.source
     level_idc, high_tier = choose_level(source.width, source.height, source.rate)
@@ -64,7 +67,7 @@ def run(seed: int, waves: Path | None) -> dict:
             write_parameter_sets=int(index == 0),
         )
         try:
-            cycles += check_picture(config, frame.planes)["cycles"]
+            cycles += check_picture(config, frame.planes, waves=waves)["cycles"]
         except (AssertionError, RuntimeError) as error:
             error.add_note(f"{case}, picture {index}")
             raise

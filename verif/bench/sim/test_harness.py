@@ -90,3 +90,17 @@ def test_progress_can_cancel(core, monkeypatch):
 def test_a_picture_without_all_fields_is_refused(core):
     with pytest.raises(ValueError, match="fields"):
         core.encode_picture({"width": 16, "height": 16}, planes(16, 16))
+
+
+def test_waves_are_complete_when_the_core_is_closed(tmp_path):
+    waved = Core(PARAMS, component=EchoCore(PARAMS), name="echo", waves=tmp_path)
+    data, _, _ = waved.encode_picture(picture(16, 16), planes(16, 16))
+    waved.close()
+    assert len(data) == 16 * 16 * 3 // 2
+    (file,) = tmp_path.iterdir()
+    waves = file.read_bytes()
+    if file.suffix == ".fst":
+        header, end = waves[0], int.from_bytes(waves[17:25], "big")  # block type, and the header's end time in ticks
+        assert header == 0 and end > 0
+    else:
+        assert b"$enddefinitions" in waves and b"i_source__valid" in waves and waves.count(b"\n#") > 100
