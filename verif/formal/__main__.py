@@ -1,30 +1,17 @@
 """`python -m verif.formal`: proves what there is to prove, and that the proofs can fail."""
 
 import sys
-from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hdl.params import DEFAULT_PRESET, PRESETS
 from sim.toolchain import ToolError
-from synth import blocks
 from verif.formal import paths
 from verif.formal.catalogue import PROOFS, find
 from verif.formal.check import run_all, tasks_of
 from verif.formal.report import PAGE, Results, page, show
-
-
-def look_at_paths(after: Callable[[str], None]) -> list[str]:
-    """Of all blocks with streams: a sentence for each valid that waits for a ready."""
-    found = []
-    for name in (*paths.QUICK, *paths.LARGE):
-        component = blocks.find(name).component(PRESETS[DEFAULT_PRESET])
-        found += [f"{name}: {sentence}" for sentence in paths.waiting(component, name)]
-        after(name)
-    return found
 
 
 def main(
@@ -52,7 +39,8 @@ def main(
         for proof in proofs:
             console.print(f"{proof.name}: {proof.block.__name__}, {proof.method}, {len(proof.defects)} broken blocks")
         return
-    total = sum(len(list(tasks_of(proof))) for proof in proofs) + (0 if names else len(paths.QUICK + paths.LARGE))
+    streaming = [] if names else paths.with_streams()
+    total = sum(len(list(tasks_of(proof))) for proof in proofs) + len(streaming)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=total)
@@ -61,7 +49,10 @@ def main(
         except ToolError as error:
             print(error, file=sys.stderr)
             raise typer.Exit(2) from None
-        waiting = [] if names else look_at_paths(lambda name: progress.update(bar, advance=1, description=name))
+        waiting = []
+        for name in streaming:
+            waiting += [f"{name}: {sentence}" for sentence in paths.look_at(name)]
+            progress.update(bar, advance=1, description=name)
     results = Results(done)
     console.print(show(results))
     complaints = results.complaints() + waiting

@@ -1,40 +1,23 @@
 """Valid does not wait for ready: the netlist has no combinational path from the ready of an output to a valid."""
 
+import gc
 import json
 import subprocess
+import warnings
 
 from amaranth.back import rtlil
+from amaranth.hdl import UnusedElaboratable
 from amaranth.lib import stream, wiring
 
+from hdl.params import DEFAULT_PRESET, PRESETS
 from sim import toolchain
 from sim.toolchain import BUILD, ToolError
+from synth.blocks import BLOCKS, find
 from verif.formal.properties import TOP
 
 SCRIPT = "read_rtlil top.il; hierarchy -top top; proc; flatten; opt_clean; write_json -compat-int net.json"
-LARGE = ("analysis", "reconstruction", "core")
-"""Blocks of the registry in synth/blocks.py with output streams; a minute, these."""
-QUICK = (
-    "fetch",
-    "analysis.source_loader",
-    "analysis.lane4",
-    "analysis.lane_n",
-    "analysis.reference_pair",
-    "analysis.block_search",
-    "analysis.block_cost",
-    "analysis.tree",
-    "reconstruction.reconstruction_store",
-    "entropy",
-    "entropy.syntax",
-    "entropy.residual",
-    "entropy.remaining",
-    "entropy.arithmetic_coder",
-    "entropy.byte_output",
-    "pack",
-    "pack.header_writer",
-    "pack.emulation_prevention",
-    "pack.picture_checksum",
-)
-"""And seconds, these."""
+LARGE = ("core", "analysis", "reconstruction", "chip")
+"""Blocks that take up to a minute; others take a second or a few."""
 REGISTERS = ("$dff", "$adff", "$sdff", "$_DFF", "$_SDFF", "$_ADFF", "$_ALDFF")
 
 
@@ -58,6 +41,20 @@ def streams(signature, component, prefix: str = ""):
 def outputs(component) -> list[str]:
     """Names of the streams that leave the component."""
     return [path for path, flow in streams(component.signature, component) if flow == wiring.Out]
+
+
+def with_streams() -> list[str]:
+    """Names of the blocks that `make synth` knows and that streams leave."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        found = [block.name for block in BLOCKS if outputs(block.component(PRESETS[DEFAULT_PRESET]))]
+        gc.collect()
+    return found
+
+
+def look_at(name: str) -> list[str]:
+    """`waiting` of the block called `name`."""
+    return waiting(find(name).component(PRESETS[DEFAULT_PRESET]), name)
 
 
 def waiting(component, name: str) -> list[str]:

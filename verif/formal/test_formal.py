@@ -1,6 +1,5 @@
 """Each proof holds, what it covers happens, and its broken blocks are found; no valid waits for a ready."""
 
-import gc
 import re
 import sys
 
@@ -10,7 +9,6 @@ from amaranth.hdl import Fragment
 from hdl.common.streams import Fifo, Fork
 from hdl.core import Core
 from hdl.params import DEFAULT_PRESET, PRESETS
-from synth import blocks
 from verif.formal import paths, queues
 from verif.formal.catalogue import PROOFS
 from verif.formal.check import Done, run_all, tasks_of
@@ -26,16 +24,9 @@ def test_proof(proof):
     assert Results(done).complaints() == []
 
 
-@pytest.mark.parametrize("name", paths.QUICK)
+@pytest.mark.parametrize("name", sorted({*paths.with_streams()} - {*paths.LARGE}))
 def test_valid_does_not_wait(name):
-    assert paths.waiting(blocks.find(name).component(PRESETS[DEFAULT_PRESET]), name) == []
-
-
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
-def test_every_block_with_streams_is_looked_at():
-    streaming = {block.name for block in blocks.BLOCKS if paths.outputs(block.component(PRESETS[DEFAULT_PRESET]))}
-    gc.collect()  # the blocks, while what they say about never being used is not listened to
-    assert streaming == {*paths.QUICK, *paths.LARGE}
+    assert paths.look_at(name) == []
 
 
 def test_a_valid_that_waits_is_found():
