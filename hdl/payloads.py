@@ -20,6 +20,12 @@ class Picture(data.Struct):
     matrix_coeffs: 8
 
 
+class CtuQp(data.Struct):
+    """QpY of one coding-tree unit. One for each in raster order, for pictures with cu_qp_delta_enabled, else none."""
+
+    qp: 6  # 0..51
+
+
 class Samples(data.Struct):
     """Eight horizontally adjacent samples of one component, leftmost first.
 

@@ -36,9 +36,10 @@ class ReadPort(wiring.Component):
     Throughput: one burst and one beat a cycle. Latency: 2 cycles from `i_request` to `bus.ar`, 2 from `bus.r` to
     `o_data`. Stalls: `i_request` waits for room, and while `bus.ar` is not taken.
     Errors: the first beat that is not OKAY is told in `error` (a strobe, the cycle after the beat) with its own
-    address; this beat and all that follow are dropped, and no burst is raised until `stop` was high.
+    address, during `stop` as well; this beat and all that follow are dropped, no burst is raised and no other error
+    told, until `stop` and `idle` were high together.
     `stop`, which stays until `idle`: no burst is raised, one that is raised stays; beats are taken and dropped, and
-    so are queues and requests. `idle`: nothing is raised and no beat is missing.
+    so are queues and requests. `idle`: nothing is raised, no beat is missing and no error is being told.
     `stat_bytes`: of all beats that came, dropped ones too, since `clear_stat` (that cycle's beat counts).
     Reset: empty and idle; only while the bus is idle. Cost: see docs/blocks/axi_read.md; no multiplier.
     """
@@ -75,7 +76,7 @@ class ReadPort(wiring.Component):
         self._take_beats(m, queues, raised, failed)
 
         in_flight = Signal(range(sum(self.depths) + 1))  # beats
-        m.d.comb += self.idle.eq(~self.bus.ar.valid & (in_flight == 0))
+        m.d.comb += self.idle.eq(~self.bus.ar.valid & (in_flight == 0) & ~self.error.valid)
         m.d.sync += [
             in_flight.eq(in_flight + asked - self.bus.r.valid),
             self.stat_bytes.eq(Mux(self.clear_stat, 0, self.stat_bytes) + Mux(self.bus.r.valid, self.bus_bytes, 0)),
@@ -130,10 +131,10 @@ class ReadPort(wiring.Component):
         bad, keep = Signal(), Signal()
         m.d.comb += [
             r.ready.eq(1),
-            bad.eq(r.valid & (r.payload.resp != OKAY) & ~failed & ~self.stop),
+            bad.eq(r.valid & (r.payload.resp != OKAY) & ~failed),
             keep.eq(~bad & ~failed & ~self.stop),
         ]
-        m.d.sync += [error.valid.eq(bad), failed.eq((failed | bad) & ~self.stop)]
+        m.d.sync += [error.valid.eq(bad), failed.eq((failed | bad) & ~(self.stop & self.idle))]
         for k, (queue, record) in enumerate(zip(queues, raised)):
             mine, beat = Signal(name=f"mine_{k}"), Signal(range(BURST_BEATS), name=f"beat_{k}")
             m.d.comb += [
