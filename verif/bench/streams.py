@@ -183,6 +183,11 @@ class StreamSink(_Port):
         if self.queue or self.valid.value:
             raise StreamError(f"{self.name}: more payloads than expected")
 
+    def close(self) -> None:
+        """Take nothing more, and look no longer: the design is about to be reset."""
+        self._task.cancel()
+        self.ready.value = 0
+
     async def _run(self):
         rules = _Rules(self.name)
         valid_rises = RisingEdge(self.valid)
