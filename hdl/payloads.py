@@ -10,6 +10,7 @@ class Picture(data.Struct):
     width: 14  # luma samples, even, of the source (the conformance window); coded size is the next multiple of 8
     height: 14
     qp: 6  # SliceQpY, 0..51
+    cu_qp_delta_enabled: 1  # each coding-tree unit has a QP of its own, a CtuQp
     level_idc: 8  # general_level_idc
     high_tier: 1  # general_tier_flag
     write_parameter_sets: 1  # VPS, SPS and PPS before this picture
@@ -50,6 +51,7 @@ class CodingUnit(data.Struct):
     luma_second: data.ArrayLayout(unsigned(6), 4)  # the next best modes, for a choice in the closed loop:
     luma_third: data.ArrayLayout(unsigned(6), 4)  # equal to luma_second where there are only two
     chroma_mode: 3  # intra_chroma_pred_mode, 0..4
+    qp: 6  # of its coding-tree unit, by which it is quantised: its QpY once cu_qp_delta_abs is coded
     last_in_ctu: 1
     last_in_picture: 1
 

@@ -1,5 +1,5 @@
 // Drives the Verilated core through a C interface: one picture in, bytes and reconstruction out.
-// The four streams are those of the core; see hdl/payloads.py for what is in their payloads.
+// The five streams are those of the core; see hdl/payloads.py for what is in their payloads.
 
 #include <cstdint>
 #include <cstring>
@@ -74,6 +74,8 @@ struct Request {
     const uint8_t* picture;  // payload of i_picture, little endian
     const uint8_t* source;   // source_groups x 8 samples
     uint64_t source_groups;
+    const uint8_t* qps;  // qp_count payloads of i_qp
+    uint64_t qp_count;
     uint8_t* recon;  // room for recon_groups x 8 samples
     uint64_t recon_groups;
     uint64_t watchdog;  // cycles in which nothing moves, after which to give up
@@ -86,6 +88,7 @@ struct Request {
 struct Answer {
     uint64_t cycles;  // from the first offer of the picture to the last payload out
     uint64_t source_groups;
+    uint64_t qp_count;
     uint64_t recon_groups;
     uint64_t bytes;
     int32_t picture_taken;
@@ -105,7 +108,7 @@ class Harness {
     }
 
     void reset() {
-        PORT(i_picture, valid) = PORT(i_source, valid) = 0;
+        PORT(i_picture, valid) = PORT(i_source, valid) = PORT(i_qp, valid) = 0;
         PORT(o_recon, ready) = PORT(o_byte, ready) = 0;
         m_top->rst = 1;
         for (int k = 0; k < 4; ++k) settle(), clock();
@@ -114,9 +117,9 @@ class Harness {
     }
 
     int32_t encode(const Request& request, Answer& answer) {
-        Stalls picture, source, recon, byte;
+        Stalls picture, source, recon, byte, qp;
         uint64_t stream = 0;
-        for (Stalls* each : {&picture, &source, &recon, &byte}) {
+        for (Stalls* each : {&picture, &source, &recon, &byte, &qp}) {
             each->seed(request.stall_seed, stream++);
             each->enable(request.stalls != 0);
         }
@@ -126,17 +129,20 @@ class Harness {
         answer = Answer{};
         std::memcpy(&PORT(i_picture, payload), request.picture, sizeof(PORT(i_picture, payload)));
         while (!(answer.last_byte && answer.recon_groups == request.recon_groups
-                 && answer.source_groups == request.source_groups)) {
+                 && answer.source_groups == request.source_groups && answer.qp_count == request.qp_count)) {
             PORT(i_picture, valid) = !answer.picture_taken && picture.open();
             PORT(i_source, valid) = answer.source_groups != request.source_groups && source.open();
             if (PORT(i_source, valid))
                 std::memcpy(&PORT(i_source, payload), request.source + 8 * answer.source_groups, 8);
+            PORT(i_qp, valid) = answer.qp_count != request.qp_count && qp.open();
+            if (PORT(i_qp, valid)) PORT(i_qp, payload) = request.qps[answer.qp_count];
             PORT(o_recon, ready) = recon.open();
             PORT(o_byte, ready) = byte.open();
             settle();
 
             const bool picture_moves = PORT(i_picture, valid) && PORT(i_picture, ready);
             const bool source_moves = PORT(i_source, valid) && PORT(i_source, ready);
+            const bool qp_moves = PORT(i_qp, valid) && PORT(i_qp, ready);
             const bool recon_moves = PORT(o_recon, valid) && PORT(o_recon, ready);
             const bool byte_moves = PORT(o_byte, valid) && PORT(o_byte, ready);
             if (!recon_rule.holds(PORT(o_recon, valid), PORT(o_recon, ready), PORT(o_recon, payload))
@@ -144,6 +150,7 @@ class Harness {
                 return RULE_BROKEN;
             if (picture_moves) answer.picture_taken = 1;
             if (source_moves) ++answer.source_groups;
+            if (qp_moves) ++answer.qp_count;
             if (recon_moves) {
                 if (answer.recon_groups == request.recon_groups) return TOO_MUCH;
                 std::memcpy(request.recon + 8 * answer.recon_groups++, &PORT(o_recon, payload), 8);
@@ -154,17 +161,17 @@ class Harness {
                 answer.last_byte = PORT(o_byte, payload) >> 8 & 1;
                 answer.bytes = m_bytes.size();
             }
-            picture.cycle(picture_moves), source.cycle(source_moves);
+            picture.cycle(picture_moves), source.cycle(source_moves), qp.cycle(qp_moves);
             recon.cycle(recon_moves), byte.cycle(byte_moves);
             clock();
             ++answer.cycles;
-            if (picture_moves || source_moves || recon_moves || byte_moves) quiet = 0;
+            if (picture_moves || source_moves || qp_moves || recon_moves || byte_moves) quiet = 0;
             else if (++quiet == request.watchdog) return NOTHING_MOVES;
             if (answer.cycles % request.progress_cycles == 0
                 && request.progress(answer.cycles, answer.source_groups, answer.recon_groups, answer.bytes))
                 return CANCELLED;
         }
-        PORT(i_picture, valid) = PORT(i_source, valid) = 0;
+        PORT(i_picture, valid) = PORT(i_source, valid) = PORT(i_qp, valid) = 0;
         PORT(o_recon, ready) = PORT(o_byte, ready) = 0;
         settle();
         for (int k = 0; k < 16; ++k) {

@@ -45,6 +45,8 @@ class _Request(ctypes.Structure):
         ("picture", ctypes.c_char_p),
         ("source", ctypes.c_void_p),
         ("source_groups", ctypes.c_uint64),
+        ("qps", ctypes.c_void_p),
+        ("qp_count", ctypes.c_uint64),
         ("recon", ctypes.c_void_p),
         ("recon_groups", ctypes.c_uint64),
         ("watchdog", ctypes.c_uint64),
@@ -59,6 +61,7 @@ class _Answer(ctypes.Structure):
     _fields_ = [
         ("cycles", ctypes.c_uint64),
         ("source_groups", ctypes.c_uint64),
+        ("qp_count", ctypes.c_uint64),
         ("recon_groups", ctypes.c_uint64),
         ("bytes", ctypes.c_uint64),
         ("picture_taken", ctypes.c_int32),
@@ -144,14 +147,16 @@ class Core:
         self,
         picture: dict,
         planes: Planes,
+        qp_map: np.ndarray | None = None,
         *,
         stall_seed: int | None = None,
         progress: Progress | None = None,
     ) -> tuple[bytes, Planes, dict]:
         """Code one picture.
 
-        picture: every field of hdl.payloads.Picture. planes: uint8 Y, Cb, Cr of width x height. stall_seed: pause
-        all four streams at random. progress: called now and then with the part of the reconstruction that is
+        picture: every field of hdl.payloads.Picture. planes: uint8 Y, Cb, Cr of width x height. qp_map: with
+        cu_qp_delta_enabled QpY of each coding-tree unit, uint8[rows, columns], else None. stall_seed: pause all
+        five streams at random. progress: called now and then with the part of the reconstruction that is
         out (0..1) and the cycles so far.
         Returns the bytes, the reconstruction at the coded size, and statistics: `cycles` from the offer of the
         picture to the last payload out, each output stat_NAME of the core under NAME, and those that are called
@@ -160,6 +165,7 @@ class Core:
         width, height = int(picture["width"]), int(picture["height"])
         if planes[0].shape != (height, width):
             raise ValueError(f"Y is {planes[0].shape[1]}x{planes[0].shape[0]}; the picture is {width}x{height}")
+        qps = self._qps(picture, qp_map)
         source = to_groups(planes, self.params.ctb_size)
         coded_width, coded_height = -(-width // 8) * 8, -(-height // 8) * 8
         recon = np.zeros((group_count(coded_width, coded_height, self.params.ctb_size), GROUP), np.uint8)
@@ -178,6 +184,8 @@ class Core:
             picture=_pack_picture(picture),
             source=source.ctypes.data,
             source_groups=len(source),
+            qps=qps.ctypes.data,
+            qp_count=len(qps),
             recon=recon.ctypes.data,
             recon_groups=len(recon),
             watchdog=self.watchdog,
@@ -197,6 +205,16 @@ class Core:
         planes = from_groups(recon, coded_width, coded_height, self.params.ctb_size)
         return coded, planes, self._read_stats(answer.cycles)
 
+    def _qps(self, picture: dict, qp_map: np.ndarray | None) -> np.ndarray:
+        """What goes through `i_qp`."""
+        shape = [-(-int(picture[name]) // self.params.ctb_size) for name in ("height", "width")]
+        if not picture.get("cu_qp_delta_enabled"):
+            shape = None
+        given = None if qp_map is None else list(qp_map.shape)
+        if given != shape or (qp_map is not None and qp_map.dtype != np.uint8):
+            raise ValueError(f"the shape of the QP map is {given}; the picture needs {shape}, of uint8")
+        return np.zeros(0, np.uint8) if qp_map is None else np.ascontiguousarray(qp_map).ravel()
+
     def _read_stats(self, cycles: int) -> dict:
         values = (ctypes.c_uint64 * max(1, len(self._stats)))()
         self._library.heron_stats(self._harness, values)
@@ -215,6 +233,7 @@ def _explain(result: int, request: _Request, answer: _Answer, picture: dict) -> 
         f"{picture['width']}x{picture['height']} at qp {picture['qp']}: "
         f"picture {'taken' if answer.picture_taken else 'not taken'}, "
         f"source groups {answer.source_groups} of {request.source_groups}, "
+        f"QPs {answer.qp_count} of {request.qp_count}, "
         f"reconstructed groups {answer.recon_groups} of {request.recon_groups}, "
         f"bytes {answer.bytes}{' and the last one' if answer.last_byte else ', none of them the last'}"
     )

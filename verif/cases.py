@@ -48,10 +48,15 @@ def gradient(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     return np.clip(ramp, 0, 51).astype(np.uint8)
 
 
-QP_MAPS = {make.__name__: make for make in (flat, random, extreme, gradient)}
+def every_delta(shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Each of the 52 deltas from one CTU to the next, where there are 52 CTUs."""
+    return (np.cumsum(rng.permutation(np.arange(shape[0] * shape[1]) % 52)) % 52).astype(np.uint8).reshape(shape)
 
 
-def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200, qp_maps: bool = True) -> Case:
+QP_MAPS = {make.__name__: make for make in (flat, random, extreme, gradient, every_delta)}
+
+
+def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200) -> Case:
     """The case of a seed: any even size from 16 to `largest` both ways, any QP, any content, any CTB size given.
 
     Ends of the ranges come more often than their share; the contents and CTB sizes take turns with the seed. Every
@@ -76,7 +81,7 @@ def random_case(seed: int, ctb_log2_sizes=(4, 5, 6), largest: int = 200, qp_maps
     planes = CONTENT[content](width, height, rng)
     stall_seed = int(rng.integers(1, 2**31))
     kind, qp_map = "", None
-    if qp_maps and (seed + seed // (len(CONTENT) * len(ctb_log2_sizes))) % 2:
+    if (seed + seed // (len(CONTENT) * len(ctb_log2_sizes))) % 2:
         config = replace(config, cu_qp_delta_enabled=1)
         kind = str(rng.choice(list(QP_MAPS)))
         qp_map = QP_MAPS[kind](config.ctus, rng)

@@ -27,15 +27,26 @@ def core_of(ctb_log2_size: int) -> Core:
     return Core(params_of(ctb_log2_size))
 
 
-def run_core(config: PictureConfig, planes: Planes, stall_seed: int | None = None, waves: Path | None = None):
+def run_core(
+    config: PictureConfig,
+    planes: Planes,
+    stall_seed: int | None = None,
+    waves: Path | None = None,
+    qp_map: np.ndarray | None = None,
+):
     """What the core makes of a picture: bytes, reconstruction, statistics. waves: of a new core, into this folder."""
     picture = asdict(config)
-    del picture["cu_qp_delta_enabled"]
     size = picture.pop("ctb_log2_size")
     if waves is None:
-        return core_of(size).encode_picture(picture, planes, stall_seed=stall_seed)
+        return core_of(size).encode_picture(picture, planes, qp_map, stall_seed=stall_seed)
     with contextlib.closing(Core(params_of(size), waves=waves)) as core:
-        return core.encode_picture(picture, planes, stall_seed=stall_seed)
+        return core.encode_picture(picture, planes, qp_map, stall_seed=stall_seed)
+
+
+def squared_errors(planes: Planes, recon: Planes) -> dict[str, int]:
+    """The core's statistics of the error: inside the source's size."""
+    errors = (a.astype(np.int64) - b[: a.shape[0], : a.shape[1]] for a, b in zip(planes, recon))
+    return {f"sse_{name}": int((error**2).sum()) for name, error in zip(("y", "cb", "cr"), errors)}
 
 
 def check_picture(
@@ -44,19 +55,23 @@ def check_picture(
     stall_seed: int | None = None,
     name: str = "picture",
     waves: Path | None = None,
+    qp_map: np.ndarray | None = None,
 ) -> dict:
-    """Asserts that the core's bytes and reconstruction are the reference's; returns the statistics."""
-    expected = encode_picture(config, *planes)
-    data, recon, stats = run_core(config, planes, stall_seed, waves)
+    """Asserts that the core's bytes, reconstruction and errors are the reference's; returns the statistics."""
+    expected = encode_picture(config, *planes, qp_map=qp_map)
+    data, recon, stats = run_core(config, planes, stall_seed, waves, qp_map)
     if data != expected.data or not all(map(np.array_equal, recon, expected.recon)):
-        raise AssertionError(f"{name}: {explain(config, planes, data, recon)}")
+        raise AssertionError(f"{name}: {explain(config, planes, data, recon, qp_map)}")
+    for name_of_error, error in squared_errors(planes, expected.recon).items():
+        if stats[name_of_error] != error:
+            raise AssertionError(f"{name}: {name_of_error} is {stats[name_of_error]}, {error} expected")
     return stats
 
 
 def check_case(case: Case, waves: Path | None = None) -> dict:
     """A random case under random stalls; returns the statistics, a failure's note tells the case."""
     try:
-        return check_picture(case.config, case.planes, case.stall_seed, waves=waves)
+        return check_picture(case.config, case.planes, case.stall_seed, waves=waves, qp_map=case.qp_map)
     except (AssertionError, RuntimeError) as error:
         error.add_note(str(case))
         raise

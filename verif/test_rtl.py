@@ -15,7 +15,7 @@ LARGEST = 96  # samples a side, to keep the test short
 
 @pytest.mark.parametrize("seed", range(1000, 1024))
 def test_random_pictures_under_stalls(seed):
-    check_case(random_case(seed, (5, 4), LARGEST, qp_maps=False))
+    check_case(random_case(seed, (5, 4), LARGEST))
 
 
 @pytest.mark.parametrize("content", ["noise", "extremes"])

@@ -12,14 +12,15 @@ from hdl.analysis.source_loader import SourceLoader
 from hdl.analysis.tree import Tree
 from hdl.common.streams import Fifo, Fork, connect
 from hdl.params import Params
-from hdl.payloads import CodingUnit, Picture, Samples
+from hdl.payloads import CodingUnit, CtuQp, Picture, Samples
 
 
 class Analysis(wiring.Component):
     """Block sizes, luma modes (with a second and a third choice) and transform splits, by rough cost and by J.
 
-    Streams: `i_picture` before the picture's first group; `i_source` the groups of its coded size (see `Samples`),
-    chroma is dropped; `o` the coding units in coding order, chroma_mode always 4.
+    Streams: `i_picture` before the picture's first group; `i_qp` each unit's QP, with cu_qp_delta_enabled; `i_source`
+    the groups of its coded size (see `Samples`), chroma is dropped; `o` the coding units in coding order, chroma_mode
+    always 4.
     Two lanes work at once: Lane4 on 4x4 blocks, LaneN behind it on larger ones. References are source samples, so
     nothing waits for reconstruction.
     Throughput: about 1600 cycles a coding-tree unit of 32, 400 of 16. Latency: about two units. Stalls: `o` blocks
@@ -33,6 +34,7 @@ class Analysis(wiring.Component):
         super().__init__(
             {
                 "i_picture": In(stream.Signature(Picture)),
+                "i_qp": In(stream.Signature(CtuQp)),
                 "i_source": In(stream.Signature(Samples)),
                 "o": Out(stream.Signature(CodingUnit)),
             }
@@ -47,6 +49,7 @@ class Analysis(wiring.Component):
         m.submodules.rd4 = rd4 = Rd4()
         m.submodules.tree = tree = Tree(self.p)
         connect(m, self.i_picture, loader.i_picture)
+        connect(m, self.i_qp, loader.i_qp)
         connect(m, self.i_source, loader.i_source)
         connect(m, loader.o, fork.i)
         for k, lane in enumerate((small, large)):

@@ -21,6 +21,7 @@ class Tag(data.Struct):
     exists: 1  # inside the picture: searched
     is_root: 1
     last_in_picture: 1  # of its coding-tree unit
+    qp: 6
     modes: data.ArrayLayout(6, 2)
     bits: 3
 
@@ -28,7 +29,6 @@ class Tag(data.Struct):
 class Winner(data.Struct):
     tag: Tag
     buffer: 3
-    qp: 6
 
 
 class Costed(data.Struct):
@@ -86,7 +86,7 @@ class BlockCost(wiring.Component):
             dct.i.valid.eq(queue.o.valid & tags.i.ready & head.tag.exists),
             dct.i.payload.log2_size.eq(head.tag.log2_size),
             dct.i.payload.buffer.eq(head.buffer),
-            dct.i.payload.qp.eq(head.qp),
+            dct.i.payload.qp.eq(head.tag.qp),
             store.r_buffer.eq(dct.r_block.buffer),
             store.r_log2_size.eq(dct.r_block.log2_size),
             store.r_y.eq(dct.r_y),

@@ -23,7 +23,6 @@ class Node(data.Struct):
     tag: Tag
     slot: 2
     first_column: 1
-    qp: 6
 
 
 class LaneN(wiring.Component):
@@ -109,7 +108,6 @@ class LaneN(wiring.Component):
             winner.valid.eq(search.decided | skip),
             winner.payload.tag.eq(Mux(skip, node.tag.as_value(), ranked.tag.as_value())),
             winner.payload.buffer.eq(search.buffer),
-            winner.payload.qp.eq(ranked.qp),
         ]
         with m.If(~skip):
             m.d.comb += [winner.payload.tag.modes.eq(search.modes), winner.payload.tag.bits.eq(search.bits)]
@@ -122,7 +120,7 @@ class LaneN(wiring.Component):
             job.payload.y4.eq(y8 << 1),
             job.payload.log2_size.eq(node.tag.log2_size),
             job.payload.slot.eq(node.slot),
-            job.payload.qp.eq(node.qp),
+            job.payload.qp.eq(node.tag.qp),
         ]
         children = [Signal(6, name=f"child_{k}") for k in range(4)]
         for k in range(4):
@@ -206,9 +204,9 @@ class LaneN(wiring.Component):
             node.tag.exists.eq((x8 + size <= ctu.columns) & (y8 + size <= ctu.rows)),
             node.tag.is_root.eq(log2_size == top),
             node.tag.last_in_picture.eq(ctu.last_in_picture),
+            node.tag.qp.eq(ctu.qp),
             node.slot.eq(ctu.slot),
             node.first_column.eq(ctu.first_column),
-            node.qp.eq(ctu.qp),
             self.i.ready.eq(following & node.tag.is_root),
         ]
         with m.If(following):
@@ -286,5 +284,5 @@ class LaneN(wiring.Component):
                 m.d.comb += [search.left.eq(Array(left[4])[z[3]]), search.above.eq(Array(above[4])[z[2]])]
             with m.Default():
                 m.d.comb += [search.left.eq(left[5][0]), search.above.eq(DC)]
-        m.d.comb += search.qp.eq(ranked.qp)
+        m.d.comb += search.qp.eq(ranked.tag.qp)
         return quarter_modes, modes_8, modes_16, split

@@ -7,14 +7,15 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.analysis.ctu import SLOTS, UNIT, Ctu, SourceWrite
 from hdl.params import Params
-from hdl.payloads import Picture, Samples
+from hdl.payloads import CtuQp, Picture, Samples
 
 
 class SourceLoader(wiring.Component):
     """Writes each coding-tree unit and the row above it into a slot of the source stores.
 
-    Streams: `i_picture`, then the groups of its coded size on `i_source` (see `Samples`); chroma is dropped. `o` gets
-    a `Ctu` as soon as its luma is written. `write` has no backpressure; all stores listen to it.
+    Streams: `i_picture`, then the groups of its coded size on `i_source` (see `Samples`); chroma is dropped. `i_qp`,
+    with cu_qp_delta_enabled, is taken before a unit's first group; else the QP is the picture's. `o` gets a `Ctu` as
+    soon as its luma is written. `write` has no backpressure; all stores listen to it.
     The row above, up to one unit to the right, is copied from a line buffer before the unit overwrites its part.
     Slots are used in turn. A unit is only started while fewer than SLOTS - 1 are not `done`: the previous one, whose
     right column are the left neighbours, stays.
@@ -29,6 +30,7 @@ class SourceLoader(wiring.Component):
         super().__init__(
             {
                 "i_picture": In(stream.Signature(Picture)),
+                "i_qp": In(stream.Signature(CtuQp)),
                 "i_source": In(stream.Signature(Samples)),
                 "o": Out(stream.Signature(Ctu)),
                 "write": Out(SourceWrite),
@@ -46,7 +48,7 @@ class SourceLoader(wiring.Component):
 
         width, x, y = Signal(11), Signal(11), Signal(11)  # in units of 8
         columns, rows = Signal(11), Signal(11)  # from this unit on
-        qp, slot = Signal(6), Signal(range(SLOTS))
+        qp, qp_of_ctu, slot = Signal(6), Signal(), Signal(range(SLOTS))
         here_columns, here_rows = Signal(4), Signal(4)
         m.d.comb += [
             here_columns.eq(Mux(columns > 15, 15, columns)),
@@ -97,13 +99,18 @@ class SourceLoader(wiring.Component):
                         columns.eq((picture.width + 7) >> 3),
                         rows.eq((picture.height + 7) >> 3),
                         qp.eq(picture.qp),
+                        qp_of_ctu.eq(picture.cu_qp_delta_enabled),
                         x.eq(0),
                         y.eq(0),
                     ]
                     m.next = "BEGIN"
             with m.State("BEGIN"):
                 m.d.sync += count.eq(0)
-                with m.If(pending != SLOTS - 1):
+                free = pending != SLOTS - 1
+                m.d.comb += self.i_qp.ready.eq(qp_of_ctu & free)
+                with m.If(self.i_qp.valid & self.i_qp.ready):
+                    m.d.sync += qp.eq(self.i_qp.payload.qp)
+                with m.If(free & (self.i_qp.valid | ~qp_of_ctu)):
                     m.d.comb += begin.eq(1)
                     m.next = "LUMA"
                     with m.If(y != 0):

@@ -102,7 +102,7 @@ class Tree(wiring.Component):
         ]
         keep = node.exists & (whole <= Mux(node.log2_size == 4, split_16, split_32))
 
-        x, y, last_in_picture = Signal(10), Signal(10), Signal()
+        x, y, qp, last_in_picture = Signal(10), Signal(10), Signal(6), Signal()
         emitting = Signal()
         ready = Signal()
         is_8 = node.log2_size == 3
@@ -129,8 +129,9 @@ class Tree(wiring.Component):
             with m.Else():
                 m.d.sync += [kept_32.eq(keep), modes_32.eq(node.modes), below_32.eq(0)]
             with m.If(node.is_root):
-                m.d.sync += [x.eq(node.x), y.eq(node.y), last_in_picture.eq(node.last_in_picture)]
+                m.d.sync += [x.eq(node.x), y.eq(node.y), qp.eq(node.qp), last_in_picture.eq(node.last_in_picture)]
                 m.d.sync += [emitting.eq(1), z.eq(0)]
+        m.d.comb += self.o.payload.qp.eq(qp)
         self._emit(m, read, emitting, z, (x, y, last_in_picture), (kept_16, modes_16), (kept_32, modes_32))
         return m
 

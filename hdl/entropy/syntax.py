@@ -1,9 +1,10 @@
 """slice_segment_data() down to the transform units (H.265 7.3.8.1 to 7.3.8.10): coding units to syntax steps."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from hdl.entropy import contexts
 from hdl.entropy.intra_mode import ModeCoder, chroma_pred_mode, scan_index
 from hdl.entropy.neighbours import Neighbours
@@ -13,15 +14,34 @@ from hdl.params import Params
 from hdl.payloads import CodedUnit, Picture
 
 
+def _qp_suffix(magnitude: int, negative: int) -> tuple[int, int]:
+    """(count, value) of the bypass bins of a QP delta: EG0 of what is above 4 (9.3.3.10), then the sign."""
+    bits = ""
+    if magnitude > 4:
+        above = f"{magnitude - 4:b}"
+        bits = "1" * (len(above) - 1) + "0" + above[1:]
+    bits += str(negative)
+    return len(bits), int(bits, 2) << (16 - len(bits))
+
+
+# By magnitude and sign.
+_QP_SUFFIX = tuple(zip(*(_qp_suffix(magnitude, negative) for magnitude in range(27) for negative in range(2))))
+
+
 class Syntax(wiring.Component):
     """All syntax elements of the slice data but the residuals, whose places are marked.
 
-    i_picture: the coded size counts. i: CodedUnit in coding order, of one picture up to last_in_picture.
+    i_picture: the coded size and the fields of QP count. i: CodedUnit in coding order, of one picture up to
+    last_in_picture.
     o: SyntaxStep in the order of the bitstream: split_cu_flag, part_mode, intra modes, transform tree, a residual
     step for each transform block whose cbf is 1, end_of_slice_segment_flag after each coding-tree unit.
+    With cu_qp_delta_enabled, cu_qp_delta_abs and cu_qp_delta_sign_flag are in a coding-tree unit's first transform unit
+    that has a coded block. The predictor is QpY of the coding-tree unit before (8.6.1): that of the last one with a
+    coded block, or SliceQpY.
 
     Throughput: a unit takes 2 cycles, 1 per quadtree level above it, 3 (four parts: 6) to look up the modes and 1 for
-    each payload sent: about 10 for a unit with one transform block of each component, 35 for an 8x8 with twelve.
+    each payload sent: about 10 for a unit with one transform block of each component, 35 for an 8x8 with twelve. A QP
+    delta is 1 to 4 payloads.
     Latency: 3 cycles and more. Backpressure on `o` stalls `i`, after a queue of 16.
     """
 
@@ -42,6 +62,8 @@ class Syntax(wiring.Component):
         self._prev = Signal(4)
         self._value = [Signal(5, name=f"mode_value{k}") for k in range(4)]
         self._tree = Signal(2)  # transform block, z-order
+        self._qp_predictor, self._has_qp_delta = Signal(6), Signal()  # qPY_PRED, cu_qp_delta_enabled_flag
+        self._qp_coded = Signal()  # IsCuQpDeltaCoded
 
     def elaborate(self, platform):
         m = Module()
@@ -61,6 +83,8 @@ class Syntax(wiring.Component):
                     self._width.eq((picture.width + 7) >> 3),
                     self._height.eq((picture.height + 7) >> 3),
                     self._ctb_start.eq(1),
+                    self._qp_predictor.eq(picture.qp),
+                    self._has_qp_delta.eq(picture.cu_qp_delta_enabled),
                 ]
                 with m.If(self.i_picture.valid):
                     m.next = "UNIT"
@@ -109,6 +133,7 @@ class Syntax(wiring.Component):
             with m.State("END_OF_CTU"):
                 self._bins(m, BinKind.TERMINATE, 1, cu.last_in_picture << 15)
                 with m.If(ready):
+                    m.d.sync += self._qp_coded.eq(0)
                     with m.If(cu.last_in_picture):
                         m.next = "PICTURE"
                     with m.Else():
@@ -194,6 +219,45 @@ class Syntax(wiring.Component):
             with m.If((part[:2] == 3) | ~cu.part_nxn):
                 m.next = "CHROMA_MODE"
 
+    def _cu_qp_delta(self, m, done):
+        """States from the difference to the last bypass bin of its code; then what `done` says."""
+        cu, ready = self._unit.cu, self._queue.i.ready
+        difference, wrapped = Signal(signed(7)), Signal(signed(6))
+        magnitude, negative = Signal(5), Signal()
+        m.d.comb += [
+            difference.eq(cu.qp - self._qp_predictor),
+            wrapped.eq(difference + Mux(difference < -26, 52, Mux(difference > 25, -52, 0))),
+        ]
+        coded, rest = Signal(3), Signal(5)  # bins of the prefix that are sent; the magnitude less those
+
+        def end():
+            m.d.sync += [self._qp_coded.eq(1), self._qp_predictor.eq(cu.qp)]
+            done()
+
+        with m.State("QP_DELTA"):
+            m.d.sync += [
+                negative.eq(wrapped < 0),
+                magnitude.eq(abs(wrapped)),
+                rest.eq(abs(wrapped)),
+                coded.eq(0),
+            ]
+            m.next = "QP_PREFIX"
+        with m.State("QP_PREFIX"):
+            first, second = contexts.CU_QP_DELTA_ABS, contexts.CU_QP_DELTA_ABS + 1
+            two = (rest != 0) & (coded != 4)
+            self._regular(m, (Mux(coded == 0, first, second), second), (rest != 0, rest > 1), two)
+            with m.If(ready):
+                m.d.sync += [coded.eq(coded + 2), rest.eq(rest - 2)]
+                with m.If(magnitude == 0):
+                    end()
+                with m.Elif((coded == 4) | (rest < 2)):
+                    m.next = "QP_SUFFIX"
+        with m.State("QP_SUFFIX"):
+            count, value = (rom(table, Cat(negative, magnitude), bits) for table, bits in zip(_QP_SUFFIX, (5, 16)))
+            self._bins(m, BinKind.BYPASS, count, value)
+            with m.If(ready):
+                end()
+
     def _transform_tree(self, m, ready):
         """States from the root's split_transform_flag to the last residual of the unit."""
         unit, tree = self._unit, self._tree
@@ -218,6 +282,12 @@ class Syntax(wiring.Component):
             coded[1].eq(Mux(large, own[1], any_cb & last)),
             coded[2].eq(Mux(large, own[2], any_cr & last)),
         ]
+
+        def residuals():
+            with m.If(Cat(coded).any()):
+                m.next = "RESIDUALS"
+            with m.Else():
+                block_done()
 
         def block_done():
             with m.If(~last):
@@ -252,10 +322,13 @@ class Syntax(wiring.Component):
         with m.State("CBF_LUMA"):
             self._regular(m, (contexts.CBF_LUMA + ~split, 0), (own[0], 0), 0)
             with m.If(ready):
-                with m.If(coded[0] | coded[1] | coded[2]):
-                    m.next = "RESIDUALS"
+                # cbfChroma of 4x4 luma blocks is that of their parent.
+                cbf = own[0] | Mux(large, own[1] | own[2], any_cb | any_cr)
+                with m.If(self._has_qp_delta & ~self._qp_coded & cbf):
+                    m.next = "QP_DELTA"
                 with m.Else():
-                    block_done()
+                    residuals()
+        self._cu_qp_delta(m, residuals)
         with m.State("RESIDUALS"):
             # The first of the three components that has a residual and was not sent yet.
             sent = Signal(3)

@@ -11,7 +11,7 @@ from hdl.pack.payloads import Checksum, RbspByte
 from hdl.params import Params
 from hdl.payloads import Picture
 
-_STEP = data.StructLayout({"kind": 2, "count": 5, "value": 16, "raw": 1, "stop": 1})
+_STEP = data.StructLayout({"kind": 2, "count": 5, "value": 16, "raw": 1, "qp_delta": 1, "stop": 1})
 
 
 class HeaderWriter(wiring.Component):
@@ -41,7 +41,8 @@ class HeaderWriter(wiring.Component):
         m = Module()
         steps, entry = compile_headers(self.p.ctb_log2_size)
         words: list[Any] = [
-            {"kind": s.kind, "count": s.count, "value": s.value, "raw": s.raw, "stop": s.stop} for s in steps
+            {name: getattr(step, name) for name in ("kind", "count", "value", "raw", "qp_delta", "stop")}
+            for step in steps
         ]
         m.submodules.microcode = microcode = memory.Memory(shape=_STEP, depth=len(words), init=words)
         read = microcode.read_port()
@@ -96,6 +97,8 @@ class HeaderWriter(wiring.Component):
                             left.eq(step.count),
                         ]
                         m.next = "BITS"
+                with m.If(step.qp_delta & ~self.picture.cu_qp_delta_enabled):
+                    m.next = "FETCH"
             with m.State("NORMALIZE"):
                 with m.If(bits[16]):
                     m.d.sync += zeros.eq(left - 1)
@@ -138,6 +141,7 @@ class HeaderWriter(wiring.Component):
             "conf_win_right_offset": (coded[0] - picture.width)[1:3],
             "conf_win_bottom_offset": (coded[1] - picture.height)[1:3],
             "full_range": picture.full_range,
+            "cu_qp_delta_enabled": picture.cu_qp_delta_enabled,
             "colour_primaries": picture.colour_primaries,
             "transfer_characteristics": picture.transfer_characteristics,
             "matrix_coeffs": picture.matrix_coeffs,

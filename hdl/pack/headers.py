@@ -3,7 +3,7 @@
 An element is a constant, or a field of the picture (`FIELDS`) by its name. `compile_headers` gives the microcode.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 FIELDS = (
@@ -14,6 +14,7 @@ FIELDS = (
     "conf_win_right_offset",
     "conf_win_bottom_offset",
     "full_range",
+    "cu_qp_delta_enabled",
     "colour_primaries",
     "transfer_characteristics",
     "matrix_coeffs",
@@ -33,12 +34,16 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True)
 class Step:
-    """One step of microcode. raw: no emulation prevention; stop: the last of its section."""
+    """One step of microcode.
+
+    raw: no emulation prevention; qp_delta: left out unless cu_qp_delta_enabled; stop: the last of its section.
+    """
 
     kind: Kind
     count: int = 0
     value: int = 0
     raw: bool = False
+    qp_delta: bool = False
     stop: bool = False
 
 
@@ -56,20 +61,20 @@ class _Listing:
     def __init__(self):
         self.steps: list[Step] = []
 
-    def u(self, count: int, value: int | str, raw: bool = False) -> None:
+    def u(self, count: int, value: int | str, raw: bool = False, qp_delta: bool = False) -> None:
         if isinstance(value, str):
             self.steps.append(Step(Kind.FIELD, count, FIELDS.index(value)))
             return
         while count:
             part = count % 16 or 16
             count -= part
-            self.steps.append(Step(Kind.CONSTANT, part, (value >> count) & 0xFFFF & ((1 << part) - 1), raw))
+            self.steps.append(Step(Kind.CONSTANT, part, (value >> count) & 0xFFFF & ((1 << part) - 1), raw, qp_delta))
 
-    def ue(self, value: int | str) -> None:
+    def ue(self, value: int | str, qp_delta: bool = False) -> None:
         if isinstance(value, str):
             self.steps.append(Step(Kind.UE_FIELD, 0, FIELDS.index(value)))
         else:
-            self.u(2 * (value + 1).bit_length() - 1, value + 1)
+            self.u(2 * (value + 1).bit_length() - 1, value + 1, qp_delta=qp_delta)
 
     def nal_unit(self, nal_unit_type: int) -> None:
         """start_code_prefix with its zero_byte (Annex B), then the header: layer 0, temporal id 0."""
@@ -80,8 +85,7 @@ class _Listing:
         self.steps.append(Step(Kind.TRAILING))
 
     def stop(self) -> None:
-        last = self.steps[-1]
-        self.steps[-1] = Step(last.kind, last.count, last.value, last.raw, True)
+        self.steps[-1] = replace(self.steps[-1], stop=True)
 
 
 def _profile_tier_level(w: _Listing) -> None:
@@ -183,7 +187,8 @@ def _picture_parameter_set(w: _Listing) -> None:
     w.ue(0)  # init_qp_minus26, se(v)
     w.u(1, 0)  # constrained_intra_pred_flag
     w.u(1, 0)  # transform_skip_enabled_flag
-    w.u(1, 0)  # cu_qp_delta_enabled_flag
+    w.u(1, "cu_qp_delta_enabled")  # cu_qp_delta_enabled_flag
+    w.ue(0, qp_delta=True)  # diff_cu_qp_delta_depth: a quantization group is a coding-tree unit
     w.ue(0)  # pps_cb_qp_offset, se(v)
     w.ue(0)  # pps_cr_qp_offset, se(v)
     w.u(1, 0)  # pps_slice_chroma_qp_offsets_present_flag
@@ -242,12 +247,13 @@ def compile_headers(ctb_log2_size: int) -> tuple[list[Step], dict[Section, int]]
 
 
 def _runs(steps: list[Step]) -> list[list[int]]:
-    """Indices of steps that become one: neighbouring constants of up to 16 bits together, alike in `raw`."""
+    """Indices of steps that become one: neighbouring constants of up to 16 bits, all or none `raw`, none `qp_delta`."""
     runs: list[list[int]] = []
     for index, step in enumerate(steps):
         before = [steps[k] for k in runs[-1]] if runs else []
         fits = sum(s.count for s in before) + step.count <= 16
         alike = all(s.kind == step.kind == Kind.CONSTANT and s.raw == step.raw for s in before)
+        alike &= not any(s.qp_delta for s in [*before, step])
         if before and fits and alike:
             runs[-1].append(index)
         else:

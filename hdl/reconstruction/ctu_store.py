@@ -21,6 +21,8 @@ class CodedSize(data.Struct):
 class SampleWalk(wiring.Component):
     """The order of Samples in a picture of the coded size: position of the current group; `next` goes to the following.
 
+    `x`, `y`: of its CTU in the picture, in units of 8 luma samples; `row`, `group`: in its coding-tree block.
+
     `restart` goes to the start of a picture of `size`; `size` stays stable while walking.
     """
 
@@ -31,6 +33,8 @@ class SampleWalk(wiring.Component):
                 "size": In(CodedSize),
                 "restart": In(1),
                 "next": In(1),
+                "x": Out(11),
+                "y": Out(11),
                 "c_idx": Out(2),
                 "row": Out(6),
                 "group": Out(3),
@@ -42,7 +46,7 @@ class SampleWalk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         across = self.p.ctb_size // 8
-        x, y = Signal(11), Signal(11)  # of the CTU, in units of 8
+        x, y = self.x, self.y
         columns, rows = Signal(4), Signal(4)  # of the CTU, in units of 8
         rest_x, rest_y = Signal(11), Signal(11)
         m.d.comb += [

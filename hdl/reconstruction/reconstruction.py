@@ -193,11 +193,6 @@ class Reconstruction(wiring.Component):
                 m.d.comb += self.i_picture.ready.eq(1)
                 picture = self.i_picture.payload
                 m.d.sync += [size.width.eq((picture.width + 7) >> 3), size.height.eq((picture.height + 7) >> 3)]
-                with m.Switch(picture.qp):
-                    for value in range(52):
-                        with m.Case(value):
-                            for k, of in enumerate((value, QP_CHROMA[value])):
-                                m.d.sync += [qp[k].per.eq(of // 6), qp[k].rem.eq(of % 6)]
                 with m.If(self.i_picture.valid):
                     m.d.comb += [source.restart.eq(1), store.restart.eq(1)]
                     m.d.sync += fresh.eq(1)
@@ -205,6 +200,11 @@ class Reconstruction(wiring.Component):
             with m.State("UNIT"):
                 m.d.comb += self.i_cu.ready.eq(source.full & store.ready)
                 m.d.sync += [unit.eq(self.i_cu.payload), part.eq(0), flags.eq(0)]
+                with m.Switch(self.i_cu.payload.qp):
+                    for value in range(52):
+                        with m.Case(value):
+                            for k, of in enumerate((value, QP_CHROMA[value])):
+                                m.d.sync += [qp[k].per.eq(of // 6), qp[k].rem.eq(of % 6)]
                 with m.If(self.i_cu.valid & self.i_cu.ready):
                     m.next = "BLOCK"
             with m.State("BLOCK"):

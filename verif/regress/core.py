@@ -10,7 +10,7 @@ from verif.rtl import check_case, core_of
 
 def run(seed: int, waves: Path | None) -> dict:
     """The case of a seed; returns the core's statistics."""
-    return check_case(random_case(seed, CORE_CTB_LOG2_SIZES, qp_maps=False), waves)
+    return check_case(random_case(seed, CORE_CTB_LOG2_SIZES), waves)
 
 
 def build() -> None:

@@ -9,12 +9,13 @@ from cocotb.utils import get_sim_time
 
 from hdl.analysis.analysis import Analysis
 from hdl.params import Params
-from hdl.payloads import CodingUnit, Picture, Samples
+from hdl.payloads import CodingUnit, CtuQp, Picture, Samples
 from sim.runner import bench_params, run_bench
 from sim.sample_order import to_groups
 from verif import content
 from verif.bench.payload import Packer
 from verif.bench.streams import CLOCK_NS, PATTERNS, StreamSink, StreamSource, start
+from verif.cases import QP_MAPS
 from verif.reference import analysis
 from verif.reference.config import PictureConfig
 from verif.reference.reconstruction import (
@@ -24,6 +25,7 @@ from verif.reference.reconstruction import (
     CU_LOG2,
     CU_MODE,
     CU_NXN,
+    CU_QP,
     CU_SECOND,
     CU_SPLIT,
     CU_THIRD,
@@ -38,6 +40,7 @@ FIELDS = {
     "part_nxn": CU_NXN,
     "split_transform": CU_SPLIT,
     "chroma_mode": CU_CHROMA,
+    "qp": CU_QP,
     "last_in_ctu": CU_LAST_CTU,
     "last_in_picture": CU_LAST_PIC,
 }
@@ -59,11 +62,9 @@ KINDS = {kind.__name__: kind for kind in (mixed, content.noise, content.gradient
 SIZES = [(16, 16), (40, 24), (64, 72), (24, 104), (72, 40), (96, 64)]
 
 
-def expected(planes, p: Params, qp: int) -> list[dict]:
-    height, width = planes[0].shape
-    cfg = PictureConfig(width=width, height=height, qp=qp, ctb_log2_size=p.ctb_log2_size)
+def expected(cfg: PictureConfig, planes, qp_map) -> list[dict]:
     units = []
-    for row in analysis.analyse_picture(cfg, planes, cfg.qp_of_ctus(None)).tolist():
+    for row in analysis.analyse_picture(cfg, planes, cfg.qp_of_ctus(qp_map)).tolist():
         unit = {name: row[index] for name, index in FIELDS.items()}
         units.append(unit | {name: row[index : index + 4] for name, index in MODES.items()})
     return units
@@ -73,15 +74,22 @@ class Driver:
     def __init__(self, dut, idle="none", backpressure="none"):
         self.p, self.packer = Params(**bench_params()), Packer(Picture)
         self.picture = StreamSource(dut, "i_picture", Picture, idle, timeout=100_000)
+        self.qps = StreamSource(dut, "i_qp", CtuQp, idle, timeout=100_000)
         self.source = StreamSource(dut, "i_source", Samples, idle, timeout=100_000)
         self.sink = StreamSink(dut, "o", CodingUnit, backpressure, timeout=30_000)
 
-    def send(self, kind, width, height, qp) -> list[dict]:
-        planes = KINDS[kind](width, height, np.random.default_rng(random.getrandbits(32)))
-        fields = self.packer.unpack(random.getrandbits(self.packer.width))
-        self.picture.send([fields | {"width": width, "height": height, "qp": qp}])
+    def send(self, kind, width, height, qp, qp_map=None) -> list[dict]:
+        """One picture; qp_map: a kind, or none. Returns its units."""
+        rng = np.random.default_rng(random.getrandbits(32))
+        planes = KINDS[kind](width, height, rng)
+        counting = {"width": width, "height": height, "qp": qp, "cu_qp_delta_enabled": int(qp_map is not None)}
+        cfg = PictureConfig(ctb_log2_size=self.p.ctb_log2_size, **counting)
+        qps = qp_map and QP_MAPS[qp_map](cfg.ctus, rng)
+        self.picture.send([self.packer.unpack(random.getrandbits(self.packer.width)) | counting])
         self.source.send([{"sample": group} for group in to_groups(planes, self.p.ctb_size).tolist()])
-        return expected(planes, self.p, qp)
+        if qps is not None:
+            self.qps.send({"qp": value} for value in qps.ravel().tolist())
+        return expected(cfg, planes, qps)
 
     async def check(self, wanted):
         for each in wanted:
@@ -94,7 +102,10 @@ class Driver:
 async def decides(dut, kind, stall):
     await start(dut)
     driver = Driver(dut, stall, stall)
-    wanted = [unit for size in SIZES for unit in driver.send(kind, *size, random.randrange(52))]
+    maps = [None, *QP_MAPS]
+    random.shuffle(maps)
+    pictures = zip(SIZES, maps, strict=True)
+    wanted = [unit for size, qp_map in pictures for unit in driver.send(kind, *size, random.randrange(52), qp_map)]
     await driver.check(wanted)
     await driver.sink.nothing_more()
 

@@ -101,7 +101,8 @@ def pictures():
 def send(planes, qp, ctb_size, picture, source):
     packer = Packer(Picture)
     height, width = planes[0].shape
-    picture.send([packer.unpack(random.getrandbits(packer.width)) | {"width": width, "height": height, "qp": qp}])
+    counting = {"width": width, "height": height, "qp": qp, "cu_qp_delta_enabled": 0}
+    picture.send([packer.unpack(random.getrandbits(packer.width)) | counting])
     source.send([{"sample": group} for group in to_groups(planes, ctb_size).tolist()])
 
 

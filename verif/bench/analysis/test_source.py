@@ -16,7 +16,7 @@ from hdl.analysis.source_loader import SourceLoader
 from hdl.analysis.source_store import SourceStore
 from hdl.common.streams import connect
 from hdl.params import Params
-from hdl.payloads import Picture, Samples
+from hdl.payloads import CtuQp, Picture, Samples
 from sim.runner import bench_params, run_bench
 from sim.sample_order import to_groups
 from verif.bench.payload import Packer
@@ -34,6 +34,7 @@ class SourceTrio(wiring.Component):
         super().__init__(
             {
                 "i_picture": In(stream.Signature(Picture)),
+                "i_qp": In(stream.Signature(CtuQp)),
                 "i_source": In(stream.Signature(Samples)),
                 "o": Out(stream.Signature(Ctu)),
                 "done": In(1),
@@ -60,6 +61,7 @@ class SourceTrio(wiring.Component):
         m.submodules.store = store = SourceStore(self.p)
         m.submodules.gather = gather = ReferenceGather(self.p)
         connect(m, self.i_picture, loader.i_picture)
+        connect(m, self.i_qp, loader.i_qp)
         connect(m, self.i_source, loader.i_source)
         connect(m, loader.o, self.o)
         m.d.comb += [
@@ -114,18 +116,22 @@ async def every_block(dut):
     for port in ("done", "start"):
         getattr(dut, port).value = 0
     pictures, source = StreamSource(dut, "i_picture", Picture), StreamSource(dut, "i_source", Samples, "random")
+    qps = StreamSource(dut, "i_qp", CtuQp, "bursty")
     sink = StreamSink(dut, "o", Ctu)
     rng = np.random.default_rng(random.getrandbits(32))
-    for width, height in SIZES:
+    for number, (width, height) in enumerate(SIZES):
         planes = [rng.integers(0, 256, (height >> s, width >> s), np.uint8) for s in (0, 1, 1)]
         luma = planes[0].astype(np.int32)
-        qp = random.randrange(52)
         packer = Packer(Picture)
         fields = packer.unpack(random.getrandbits(packer.width))
-        pictures.send([fields | {"width": width, "height": height, "qp": qp}])
+        fields |= {"width": width, "height": height, "cu_qp_delta_enabled": number % 2}
+        pictures.send([fields])
         source.send([{"sample": group} for group in to_groups(planes, 1 << log2_ctb).tolist()])
         places = [(x, y) for y in range(0, height, 1 << log2_ctb) for x in range(0, width, 1 << log2_ctb)]
-        for x0, y0 in places:
+        wanted = [random.randrange(52) if number % 2 else fields["qp"] for _ in places]
+        if number % 2:
+            qps.send({"qp": qp} for qp in wanted)
+        for (x0, y0), qp in zip(places, wanted):
             ctu = (await sink.receive(1))[0]
             assert (ctu["x"], ctu["y"], ctu["qp"]) == (x0 // 8, y0 // 8, qp)
             assert ctu["last_in_picture"] == int((x0, y0) == places[-1])

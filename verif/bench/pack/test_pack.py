@@ -20,6 +20,7 @@ def random_config(rng, **fixed) -> PictureConfig:
         "width": rng.choice([16, 18, 64, 352, 1920, 4096, 8192, 2 * rng.randint(8, 4096)]),
         "height": rng.choice([16, 22, 288, 1080, 2304, 4320, 2 * rng.randint(8, 2160)]),
         "qp": rng.choice([0, 25, 26, 27, 51, rng.randint(0, 51)]),
+        "cu_qp_delta_enabled": rng.getrandbits(1),
         "ctb_log2_size": bench_params()["ctb_log2_size"],
         "level_idc": rng.randrange(256),
         "high_tier": rng.getrandbits(1),

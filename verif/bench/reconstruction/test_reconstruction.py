@@ -25,6 +25,7 @@ from verif.reference.reconstruction import (
     CU_CBF_LUMA,
     CU_LAST_CTU,
     CU_LAST_PIC,
+    CU_QP,
     CU_SECOND,
     CU_THIRD,
 )
@@ -33,9 +34,9 @@ CBF = ("cbf_luma", "cbf_cb", "cbf_cr")
 
 
 def picture(cfg) -> dict:
-    """A Picture with this size and QP; everything else at random, it must not matter."""
+    """A Picture of this size; everything else at random, it must not matter."""
     packer = Packer(Picture)
-    return packer.unpack(random.getrandbits(packer.width)) | {"width": cfg.width, "height": cfg.height, "qp": cfg.qp}
+    return packer.unpack(random.getrandbits(packer.width)) | {"width": cfg.width, "height": cfg.height}
 
 
 def unit(cu) -> dict:
@@ -50,6 +51,7 @@ def unit(cu) -> dict:
         "luma_second": cu[CU_SECOND : CU_SECOND + 4].tolist(),
         "luma_third": cu[CU_THIRD : CU_THIRD + 4].tolist(),
         "chroma_mode": chroma,
+        "qp": int(cu[CU_QP]),
         "last_in_ctu": last_in_ctu,
         "last_in_picture": last_in_picture,
     }
@@ -98,14 +100,14 @@ class Bench:
 
 @cocotb.test()
 async def random_pictures(dut):
-    """Any size, content and QP, any decisions, without stalls."""
+    """Any size, content and QP, of every other picture by coding-tree unit, any decisions, without stalls."""
     log2 = bench_params()["ctb_log2_size"]
     bench = Bench(dut)
     await start(dut)
     first = random.randrange(1 << 20)
     for seed in range(first, first + bench_params()["pictures"]):
-        case = random_case(seed, (log2,), 120, qp_maps=False)
-        cus = random_decisions(case.config, np.random.default_rng(seed), random.choice((0.2, 0.6, 0.9)))
+        case = random_case(seed, (log2,), 120)
+        cus = random_decisions(case.config, np.random.default_rng(seed), random.choice((0.2, 0.6, 0.9)), case.qp_map)
         dut._log.info(str(case))
         await bench.encode(case.config, case.planes, cus)
     await bench.o_cg.nothing_more()
@@ -118,8 +120,8 @@ async def stalls(dut, idle, backpressure):
     bench = Bench(dut, idle, backpressure)
     await start(dut)
     for seed in random.sample(range(1 << 20), 3):
-        case = random_case(seed, (log2,), 64, qp_maps=False)
-        cus = random_decisions(case.config, np.random.default_rng(seed))
+        case = random_case(seed, (log2,), 64)
+        cus = random_decisions(case.config, np.random.default_rng(seed), qp_map=case.qp_map)
         dut._log.info(str(case))
         await bench.encode(case.config, case.planes, cus)
     await bench.o_recon.nothing_more()
@@ -139,7 +141,7 @@ def uniform(cfg, log2, nxn, split, rng):
                     modes, second, third = modes[:1] * 4, second[:1] * 4, second[:1] * 4
                 place = [(x << ctb - 3) + u, (y << ctb - 3) + v]
                 cus.append([*place, log2, nxn, split, *modes, int(rng.integers(0, 5)), *[0] * (CU_SECOND - 10)])
-                cus[-1] += second + third
+                cus[-1] += [*second, *third, cfg.qp]
             cus[-1][CU_LAST_CTU] = 1
     cus[-1][CU_LAST_PIC] = 1
     return np.array(cus, np.int32)

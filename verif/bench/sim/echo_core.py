@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.common.streams import Fork, connect
 from hdl.fetch.fetch import Fetch
 from hdl.params import Params
-from hdl.payloads import Byte, Picture, Samples
+from hdl.payloads import Byte, CtuQp, Picture, Samples
 
 HANGING_QP = 51
 
@@ -16,7 +16,7 @@ class EchoCore(wiring.Component):
     """The reconstruction is the source at its coded size, and the bytes are the same samples, group after group.
 
     At qp HANGING_QP it takes the picture and stops, for the test of the watchdog. stat_bins counts groups,
-    stat_stall_bytes the cycles in which a byte waits.
+    stat_stall_bytes the cycles in which a byte waits, stat_qps adds up the QPs that came since the reset.
     """
 
     def __init__(self, p: Params):
@@ -24,11 +24,13 @@ class EchoCore(wiring.Component):
         super().__init__(
             {
                 "i_picture": In(stream.Signature(Picture)),
+                "i_qp": In(stream.Signature(CtuQp)),
                 "i_source": In(stream.Signature(Samples)),
                 "o_recon": Out(stream.Signature(Samples)),
                 "o_byte": Out(stream.Signature(Byte)),
                 "stat_bins": Out(32),
                 "stat_stall_bytes": Out(32),
+                "stat_qps": Out(40),
             }
         )
 
@@ -56,6 +58,10 @@ class EchoCore(wiring.Component):
                 self.stat_bins.eq(0),
                 self.stat_stall_bytes.eq(0),
             ]
+
+        m.d.comb += self.i_qp.ready.eq(1)
+        with m.If(self.i_qp.valid):
+            m.d.sync += self.stat_qps.eq(self.stat_qps + self.i_qp.payload.qp)
 
         samples, byte = fork.o[1], self.o_byte
         m.d.comb += [

@@ -66,6 +66,25 @@ def test_stalls_change_only_the_time(core):
     assert stalled[0][2]["stall_cycles"]["bytes"] > 0
 
 
+def test_qp_map(core):
+    source, rng = planes(98, 70), np.random.default_rng(2)
+    *_, before = core.encode_picture(picture(98, 70), source)
+    for stall_seed in (None, 3):
+        qp_map = rng.integers(0, 52, (3, 4), np.uint8)
+        *_, after = core.encode_picture(picture(98, 70, cu_qp_delta_enabled=1), source, qp_map, stall_seed=stall_seed)
+        assert after["qps"] - before["qps"] == qp_map.sum()
+        before = after
+
+
+@pytest.mark.parametrize(
+    ("enabled", "qp_map"),
+    [(0, np.zeros((3, 4), np.uint8)), (1, None), (1, np.zeros((4, 3), np.uint8)), (1, np.zeros((3, 4), np.int32))],
+)
+def test_a_qp_map_that_does_not_fit_is_refused(core, enabled, qp_map):
+    with pytest.raises(ValueError, match="QP map"):
+        core.encode_picture(picture(98, 70, cu_qp_delta_enabled=enabled), planes(98, 70), qp_map)
+
+
 def test_watchdog_says_what_hangs_and_the_next_picture_works(core):
     with pytest.raises(CoreError, match=r"nothing moved for 20000 cycles.* qp 51: picture taken"):
         core.encode_picture(picture(32, 32, qp=HANGING_QP), planes(32, 32))
