@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from hdl.params import DEFAULT_PRESET
 from heron.encoder import Encoder
 from heron.engines import Planes
@@ -34,12 +36,14 @@ def encode(
     rate: Fraction | None = None,
     colour: Colour = Colour(),  # noqa: B008  frozen
     write_hash: bool = False,
+    qp_map: np.ndarray | None = None,
     stall_seed: int | None = None,
 ) -> Encoded:
     """Encodes pictures, each three uint8 planes Y, Cb, Cr (4:2:0), as one H.265 stream.
 
     engine: 'rtl' runs the Verilated core, built on first use; 'model' runs the reference codec, which gives the same
     bytes. rate: pictures a second, where the level should hold it. colour: what the VUI says of the samples.
+    qp_map: QP of each CTU of every picture, uint8[rows, columns].
     stall_seed: random stalls on the core's streams; they change the cycles, never the bytes.
 
         from heron import encode
@@ -62,6 +66,7 @@ def encode(
                 rate=rate,
                 colour=colour,
                 write_hash=write_hash,
+                qp_map=qp_map,
                 stall_seed=stall_seed,
             )
         picture = encoder.encode_picture(planes)

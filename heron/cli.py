@@ -74,6 +74,10 @@ def encode(
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles.")] = None,
     trace: Annotated[Path | None, typer.Option(metavar="DIR", help="Stage boundaries, for 'heron trace'.")] = None,
     stall_seed: Annotated[int | None, typer.Option(metavar="N", help="Random stalls in the RTL.")] = None,
+    qp_map: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="QP of each CTU: .npy, or a text of one row of numbers a CTU row."),
+    ] = None,
     hash: Annotated[bool, typer.Option("--hash/--no-hash", help="A picture hash SEI after each picture.")] = False,
 ) -> None:
     """Encode a clip to an H.265 stream."""
@@ -93,6 +97,7 @@ def encode(
         report=report,
         trace=trace,
         stall_seed=stall_seed,
+        qp_map=qp_map,
         write_hash=hash,
     )
     print_report(encode_file(job, say))

@@ -30,7 +30,8 @@ class Encoder:
     """Codes the pictures of one clip and adds up its report.
 
     width, height: of the source, even. rate: pictures a second, for the level. write_hash: a checksum SEI after each
-    picture, by which any decoder can check itself. The first picture carries the parameter sets.
+    picture, by which any decoder can check itself. qp_map: QpY of each CTU of every picture, uint8[rows, columns]; `qp`
+    stays the slice's. The first picture carries the parameter sets.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Encoder:
         rate: Fraction | None = None,
         colour: Colour = Colour(),  # noqa: B008  frozen
         write_hash: bool = False,
+        qp_map: np.ndarray | None = None,
         stall_seed: int | None = None,
         name: str = "input",
     ):
@@ -68,6 +70,7 @@ class Encoder:
                 high_tier=high_tier,
                 write_parameter_sets=first,
                 write_hash=int(write_hash),
+                cu_qp_delta_enabled=int(qp_map is not None),
                 full_range=colour.full_range,
                 colour_primaries=colour.primaries,
                 transfer_characteristics=colour.transfer,
@@ -76,6 +79,11 @@ class Encoder:
             for first in (0, 1)
         ]
         self._frames: list[dict[str, Any]] = []
+        self.qp_map = qp_map
+        try:
+            self._configs[0].qp_of_ctus(qp_map)
+        except ValueError as error:
+            raise HeronError(f"{name}: {error}") from None
         self._vcl_bits = 0
         self._psnr = PsnrSum()
         self._stall_cycles: dict[str, int] = {}
@@ -89,7 +97,7 @@ class Encoder:
         """Codes the next picture."""
         config = self.config
         planes = _checked(planes, config)
-        data, recon, stats = self.engine.encode_picture(config, planes, progress)
+        data, recon, stats = self.engine.encode_picture(config, planes, progress, self.qp_map)
         y, u, v = (plane[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
         visible = y, u, v
         own_psnr = self._psnr.add(planes, visible)

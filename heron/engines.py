@@ -18,15 +18,19 @@ Progress = Callable[[float, int], Any]
 class Engine(Protocol):
     """Codes one picture at a time.
 
-    `encode_picture` takes uint8 planes of width x height and gives the picture's Annex B bytes, its reconstruction
-    at the coded size, and statistics: empty for the model; for the RTL at least `cycles`, `bins` and
-    `stall_cycles` by stage.
+    `encode_picture` takes uint8 planes of width x height and, with cu_qp_delta_enabled, QpY of each CTU
+    (uint8[rows, columns]). It gives the picture's Annex B bytes, its reconstruction at the coded size, and statistics:
+    empty for the model; for the RTL at least `cycles`, `bins` and `stall_cycles` by stage.
     """
 
     name: str
 
     def encode_picture(
-        self, config: PictureConfig, planes: Planes, progress: Progress | None = None
+        self,
+        config: PictureConfig,
+        planes: Planes,
+        progress: Progress | None = None,
+        qp_map: np.ndarray | None = None,
     ) -> tuple[bytes, Planes, dict[str, Any]]: ...
 
 
@@ -35,10 +39,10 @@ class ModelEngine:
 
     name = "model"
 
-    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
+    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None, qp_map=None):
         from verif.reference.encoder import encode_picture
 
-        result = encode_picture(config, *planes)
+        result = encode_picture(config, *planes, qp_map=qp_map)
         return result.data, result.recon, {}
 
 
@@ -53,11 +57,11 @@ class RtlEngine:
         self._core = Core(params)
         self._stall_seed = stall_seed
 
-    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None):
+    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None, qp_map=None):
         picture = asdict(config)
-        del picture["ctb_log2_size"], picture["cu_qp_delta_enabled"]
+        del picture["ctb_log2_size"]
         data, (y, u, v), stats = self._core.encode_picture(
-            picture, planes, stall_seed=self._stall_seed, progress=progress
+            picture, planes, qp_map, stall_seed=self._stall_seed, progress=progress
         )
         return data, (y, u, v), stats
 

@@ -11,6 +11,7 @@ from heron.encoder import Encoder
 from heron.errors import HeronError
 from heron.outputs import Outputs
 from heron.progress import Bar
+from heron.qp_map import read_qp_map
 from heron.trace import write_trace
 from heron.video import open_source
 from heron.writers import Y4mWriter, check_stream_name, stream_writer
@@ -33,6 +34,7 @@ class Job:
     report: Path | None = None
     trace: Path | None = None
     stall_seed: int | None = None
+    qp_map: Path | None = None
     write_hash: bool = False
 
     def check_names(self) -> None:
@@ -63,6 +65,7 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
         rate=source.rate,
         colour=source.colour,
         write_hash=job.write_hash,
+        qp_map=read_qp_map(job.qp_map) if job.qp_map else None,
         stall_seed=job.stall_seed,
         name=str(job.input),
     )
@@ -82,7 +85,7 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
             if recon:
                 recon.write(picture.recon)
             if job.trace:
-                write_trace(job.trace, index, config, frame.planes, picture.data)
+                write_trace(job.trace, index, config, frame.planes, picture.data, encoder.qp_map)
         stream.finish()
         report = encoder.report() | {"fps": float(source.rate), "input": str(job.input)}
         if report_file:

@@ -13,6 +13,7 @@ from rich.table import Table
 from heron.errors import HeronError
 from heron.outputs import Outputs
 from verif.reference.config import PictureConfig
+from verif.reference.reconstruction import CU_QP
 from verif.reference.tables import CTX_OFFSET, TRANS_IDX_LPS, init_states
 
 ARRAYS = ("cus", "cgs", "tbs", "pred", "coeff", "bins")
@@ -38,12 +39,12 @@ class Trace:
     bins: np.ndarray
 
 
-def write_trace(folder: Path, index: int, config: PictureConfig, planes, data: bytes) -> None:
+def write_trace(folder: Path, index: int, config: PictureConfig, planes, data: bytes, qp_map=None) -> None:
     """Runs the reference codec on a picture and keeps its trace as FOLDER/picture_NNNN.npz."""
     from verif.reference.encoder import encode_picture
 
     folder.mkdir(parents=True, exist_ok=True)
-    result = encode_picture(config, *planes, trace=True)
+    result = encode_picture(config, *planes, trace=True, qp_map=qp_map)
     head = json.dumps(asdict(config) | {"same_bytes": result.data == data})
     arrays = {name: getattr(result.trace, name) for name in ARRAYS}
     with Outputs() as outputs:
@@ -155,7 +156,7 @@ def print_block(trace: Trace, x: int, y: int, levels: bool, bins: bool) -> None:
     costs = bits_of_bins(trace.bins[: last_bin[ctu]], config.qp)[first_bin:]
     luma = ", ".join(mode_name(mode) for mode in (cu[5:9] if cu[3] else cu[5:6]))
     console.print(
-        f"coding unit {index} at {x0},{y0}, {size}x{size}{', PART_NxN' if cu[3] else ''}"
+        f"coding unit {index} at {x0},{y0}, {size}x{size}, QP {cu[CU_QP]}{', PART_NxN' if cu[3] else ''}"
         f"{', transform split' if cu[4] else ''}; luma {luma}; chroma {CHROMA_MODES[cu[9]]}; "
         f"cbf Y {cu[12]:04b} Cb {cu[13]:04b} Cr {cu[14]:04b}"
     )

@@ -108,6 +108,23 @@ def test_python_api_gives_the_same_bytes(tmp_path, clip):
         heron.encode([(y, u, v)], engine="model")
 
 
+@pytest.mark.parametrize("name", ["map.npy", "map.txt"])
+def test_qp_map(tmp_path, clip, name):
+    planes = [frame.planes for frame in open_source(clip).frames()]
+    qp_map = np.random.default_rng(5).integers(10, 52, (-(-HEIGHT // 16), -(-WIDTH // 16)), np.uint8)
+    if name.endswith(".npy"):
+        np.save(tmp_path / name, qp_map)
+    else:
+        (tmp_path / name).write_text("\n".join(" ".join(map(str, row)) for row in qp_map.tolist()) + "\n")
+    out, folder = tmp_path / "o.hevc", tmp_path / "trace"
+    options = ["--engine", "model", "--preset", "ctu16", "--qp", 30, "--trace", folder]
+    assert run("encode", clip, "-o", out, "--qp-map", tmp_path / name, *options) == 0
+    result = heron.encode(planes, qp=30, engine="model", preset="ctu16", rate=Fraction(30000, 1001), qp_map=qp_map)
+    assert result.data == out.read_bytes()
+    decoders.check(decoders.ffmpeg, result.data, result.recon)
+    assert run("trace", folder, "--at", "17,9") == 0
+
+
 BAD = {
     "missing file": (["nothing.mkv", "-o", "o.hevc"], "no such file"),
     "folder": ([".", "-o", "o.hevc"], "folder"),
@@ -135,6 +152,12 @@ BAD = {
     "recon in another format": (["in.y4m", "-o", "o.hevc", "--recon", "r.mp4"], "must end in .y4m"),
     "start past the end": (["in.y4m", "-o", "o.hevc", "--start", "9"], "no frame 9"),
     "no frames": (["in.y4m", "-o", "o.hevc", "--frames", "0"], "1 or more"),
+    "no such map": (["in.y4m", "-o", "o.hevc", "--qp-map", "nothing.txt"], "nothing.txt"),
+    "map of words": (["in.y4m", "-o", "o.hevc", "--qp-map", "notes.txt"], "is not a QP map"),
+    "map of no numpy": (["in.y4m", "-o", "o.hevc", "--qp-map", "bad.npy"], "is not a QP map"),
+    "ragged map": (["in.y4m", "-o", "o.hevc", "--qp-map", "ragged.txt"], "is not a QP map"),
+    "map of large QPs": (["in.y4m", "-o", "o.hevc", "--qp-map", "large.txt"], "from 0 to 51"),
+    "map of another size": (["in.y4m", "-o", "o.hevc", "--qp-map", "small.txt"], "must be uint8[2, 2]"),
     "no output": (["in.y4m"], "output"),
     "unknown option": (["in.y4m", "-o", "o.hevc", "--fast"], "--fast"),
     "truncated mkv": (["cut.mkv", "-o", "o.hevc"], "cut short after frame"),
@@ -153,6 +176,10 @@ def bad_inputs(tmp_path, clip, monkeypatch):
     (tmp_path / "odd.y4m").write_bytes(b"YUV4MPEG2 W17 H16 F25:1 C420\nFRAME\n" + bytes(1000))
     (tmp_path / "part.yuv").write_bytes(bytes(WIDTH * HEIGHT * 3 // 2 + 1))
     (tmp_path / "wide.yuv").write_bytes(bytes(4104 * 16 * 3 // 2))
+    (tmp_path / "bad.npy").write_bytes(b"map")
+    (tmp_path / "ragged.txt").write_text("1 2\n3\n")
+    (tmp_path / "large.txt").write_text("1 2\n3 52\n")
+    (tmp_path / "small.txt").write_text("1 2\n")
     (tmp_path / "notes.txt").write_text("not a video\n")
     (tmp_path / "folder.hevc").mkdir()
     with av.open("sound.wav", "w") as container:
