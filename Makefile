@@ -2,15 +2,19 @@
 PYTHON ?= python3
 JOBS ?= 2
 SEEDS ?= 200
+FIRST ?= 0
+NIGHT_SEEDS ?= 5000
+NIGHTLY := formal conformance regress
 BIN := .venv/bin
 
-.PHONY: help demo test regress formal conformance bench synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal conformance bench synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo     encode a real clip with the RTL, prove the result, leave it in build/demo"
 	@echo "make test     the tests"
 	@echo "make regress  SEEDS=200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
+	@echo "make nightly  $(NIGHTLY), with $(NIGHT_SEEDS) new seeds each night"
 	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention and the buses"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
@@ -44,7 +48,11 @@ test: .venv/.installed doctor
 	$(BIN)/python -m pytest -n $(JOBS)
 
 regress: .venv/.installed
-	$(BIN)/heron regress --seeds $(SEEDS) --jobs $(JOBS)
+	$(BIN)/heron regress --first $(FIRST) --seeds $(SEEDS) --jobs $(JOBS)
+
+# Seeds that no night before had; a part that fails does not keep the others from running.
+nightly:
+	$(MAKE) --keep-going SEEDS=$(NIGHT_SEEDS) FIRST=$$(($$(date +%s) / 86400 * $(NIGHT_SEEDS))) $(NIGHTLY)
 
 formal: .venv/.installed
 	$(BIN)/python -m verif.formal --jobs $(JOBS)

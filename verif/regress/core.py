@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hdl.params import CORE_CTB_LOG2_SIZES
 from verif.cases import random_case
+from verif.reference.encoder import encode_picture
 from verif.regress.suites import Suite
 from verif.rtl import check_case, core_of
 
@@ -14,9 +15,11 @@ def run(seed: int, waves: Path | None) -> dict:
 
 
 def build() -> None:
-    """One core for each CTB size, all of which live on from case to case."""
+    """One core for each CTB size, all of which live on from case to case, and the reference codec's machine code."""
     for size in CORE_CTB_LOG2_SIZES:
         core_of(size)
+    case = random_case(0, largest=16)
+    encode_picture(case.config, *case.planes, qp_map=case.qp_map)
 
 
 SUITE = Suite(run=run, timeout=300, prepare=build)

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from heron.bench.page import page, table_html
 from heron.outputs import write_file
+from sim.verilog import git_hash
 from verif.regress.results import FAILED, Result, groups, merged_coverage, replay_command
 
 SHOWN = 3
@@ -147,7 +148,7 @@ def html_page(summary: Summary) -> str:
     body = [
         STYLE,
         f'<p class="{"failed" if failed else "passed"}">{summary.verdict()}</p>',
-        f"<p>{when}, {summary.seconds:.0f} s, version {html.escape(', '.join(versions)) or 'unknown'}</p>",
+        f"<p>{when}, {summary.seconds:.0f} s, commit {git_hash()}, sources {html.escape(', '.join(versions))}</p>",
         outcome_svg(summary),
         table_html(COLUMNS, summary.rows()),
     ]
@@ -177,7 +178,7 @@ def outcome_svg(summary: Summary) -> str:
     rows = summary.rows()
     for index, (name, planned, passed, failed, missing, *_) in enumerate(rows):
         y, x = 26 * index, float(LABEL)
-        parts.append(f'<text x="0" y="{y + 15}">{html.escape(name)}</text>')
+        parts.append(f'<text x="0" y="{y + 15}">{_label(name)}</text>')
         for label, count in (("passed", passed), ("failed", failed), ("missing", missing)):
             width = (WIDTH - LABEL) * int(count) / max(1, int(planned))
             if width:
@@ -199,7 +200,7 @@ def histogram_svg(name: str, times: Iterable[float], bins: int = 24) -> str:
     for seconds in times:
         counts[min(bins - 1, int(seconds / top * bins))] += 1
     step = (WIDTH - LABEL) / bins
-    parts = [f'<text x="0" y="72">{html.escape(name)}</text>']
+    parts = [f'<text x="0" y="72">{_label(name)}</text>']
     for index, count in enumerate(counts):
         height = 70 * count / max(counts)
         span = f"{index * top / bins:.2f} to {(index + 1) * top / bins:.2f} s: {count}"
@@ -210,6 +211,11 @@ def histogram_svg(name: str, times: Iterable[float], bins: int = 24) -> str:
     parts.append(f'<text x="{LABEL}" y="92">0</text>')
     parts.append(f'<text x="{WIDTH}" y="92" text-anchor="end">{top:.1f} s</text>')
     return _svg(parts, 96, f"{name}: seeds by their time")
+
+
+def _label(name: str) -> str:
+    """A suite's name, as far as there is room beside a picture."""
+    return html.escape(name.rpartition(".")[2][:20])
 
 
 def _svg(parts: list[str], height: int, title: str) -> str:

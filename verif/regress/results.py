@@ -4,7 +4,6 @@ import fcntl
 import json
 import re
 import shlex
-import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -14,11 +13,12 @@ from typing import Any
 from heron.errors import HeronError
 from sim.build import digest
 from sim.toolchain import ROOT
-from sim.verilog import git_hash
 from verif.regress.suites import Suite
 
 PASSED, FAILED, CRASHED, HUNG, LOST = "passed", "failed", "crashed", "hung", "lost"
 """Of a run: no exception, an exception, its process died, it had no end in time, its machine did not answer."""
+
+SOURCES = ("hdl", "heron", "sim", "verif")
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F_]+|\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,}\b|\d+(?:\.\d+)?")
 
@@ -86,24 +86,15 @@ def merged_coverage(results: Iterable[Result]) -> dict[str, int]:
 
 
 def source_version() -> str:
-    """The commit, with a digest of what the working tree changes; 'unknown' outside a repository."""
-    commit = git_hash()[:12]
-    try:
-        changes = [_git("diff", "HEAD", "--binary")]
-        for name in _git("ls-files", "--others", "--exclude-standard", "-z").split(b"\0")[:-1]:
-            changes += [name, (ROOT / name.decode()).read_bytes()]
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return commit + (f"+{digest(*changes)[:12]}" if any(changes) else "")
+    """Digest of all sources as they are in the working tree."""
+    names = (path for folder in SOURCES for path in (ROOT / folder).rglob("*"))
+    files = sorted(path for path in names if path.is_file() and "__pycache__" not in path.parts)
+    return digest(*(part for path in files for part in (str(path.relative_to(ROOT)), path.read_bytes())))
 
 
 def version(suite: Suite) -> str:
     """Of the sources, and of what else the suite reads."""
     return f"{source_version()} {suite.inputs()}".strip()
-
-
-def _git(*arguments: str) -> bytes:
-    return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
 
 
 class ResultsFile:

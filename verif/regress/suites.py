@@ -29,7 +29,7 @@ class Suite:
         aside), notes and further lines say in which case. With a folder as its second argument it leaves waves there.
     timeout: seconds, after which a run counts as hung.
     prepare: once in each process before its first run, and not part of its time: builds.
-    count: how many seeds there are, from 0 on; None for as many as one likes.
+    count: how many seeds there are, from 0 on, and then the same again; None for no end of them.
     inputs: names what runs read apart from the sources: a run that passed on other inputs has to be repeated.
     """
 
@@ -39,10 +39,12 @@ class Suite:
     count: Callable[[], int] | None = None
     inputs: Callable[[], str] = str
 
-    def seeds(self, first: int, wanted: int) -> range:
-        """So many seeds from `first` on, or those that there are."""
-        end = first + wanted
-        return range(first, end if self.count is None else min(end, self.count()))
+    def seeds(self, first: int, wanted: int) -> list[int]:
+        """So many seeds from `first` on; where they come round again, each once."""
+        if self.count is None:
+            return list(range(first, first + wanted))
+        count = self.count()
+        return [seed % count for seed in range(first, first + min(wanted, count))]
 
 
 def load_suite(name: str) -> Suite:
