@@ -34,7 +34,7 @@ class Bench:
         self.dut, self.ctb_size, self.bytes = dut, params["ctb_size"], params["data_width"] // 8
         self.rng = random.Random(random.getrandbits(32))
         self.job_bits, self.map_bits, self.error = Packer(Planes), Packer(QpMap), Packer(BusError)
-        self.source = self.qps = None
+        self.sinks: list[StreamSink] = []
         for name in ("start", "qp_start", "stop", "clear_stat"):
             getattr(dut, name).value = 0
 
@@ -48,13 +48,13 @@ class Bench:
         self.hush()
         self.source = StreamSink(self.dut, "o_source", Samples, backpressure)
         self.qps = StreamSink(self.dut, "o_qp", CtuQp, backpressure)
+        self.sinks = [self.source, self.qps]
 
     def hush(self) -> None:
         """Take nothing more."""
-        for sink in (self.source, self.qps):
-            if sink:
-                sink.close()
-        self.source = self.qps = None
+        for sink in self.sinks:
+            sink.close()
+        self.sinks = []
 
     def timing(self, name: str) -> None:
         latency, pace = TIMINGS[name]
@@ -206,6 +206,37 @@ async def tells_the_first_error(dut):
 
 
 @cocotb.test()
+async def tells_an_error_while_it_stops(dut):
+    """Once, and before `idle`; a second bad beat of the same stop is not told."""
+    bench = Bench(dut)
+    await bench.begin()
+    for k in range(12):
+        bench.memory.timing((100, 150), capacity=64, seed=bench.rng.getrandbits(32))
+        bench.picture(66, 34, nv12=bool(k & 1))
+        bench.memory.inject(READ, 0, SLVERR, bench.rng.randrange(8), bench.rng.randrange(4))
+        bench.memory.inject(READ, 1, DECERR)
+        bench.listen()
+        await bench.start_jobs()
+        await ClockCycles(dut.clk, 40)
+        bench.hush()
+        dut.stop.value, told = 1, []
+        while True:
+            await RisingEdge(dut.clk)
+            if int(dut.error.value) & 1:
+                told.append(bench.error.unpack(int(dut.error.value)))
+            if int(dut.idle.value):
+                break
+        struck = [bench.memory.injected(READ, id) for id in (0, 1)]
+        assert None not in struck and len(told) == 1
+        first = told[0]
+        assert first["address"] == struck[first["master"]] and first["resp"] == (SLVERR, DECERR)[first["master"]]
+        dut.stop.value = 0
+        await ClockCycles(dut.clk, 3)
+        assert not int(dut.error.value) & 1
+    assert bench.memory.violations() == []
+
+
+@cocotb.test()
 async def stops_at_any_time(dut):
     bench, seen = Bench(dut), []
     await bench.begin()
@@ -259,7 +290,7 @@ def test_read_side(ctb_log2_size, data_width):
         WithPins(ReadSide(p), data_width),
         __name__,
         f"read_side_{p.ctb_size}_{data_width}",
-        tests=12,
+        tests=13,
         params={"ctb_size": p.ctb_size, "data_width": data_width},
         memory=True,
     )
