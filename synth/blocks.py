@@ -70,6 +70,7 @@ BLOCKS = (
     Block("reconstruction.scaler", "hdl.reconstruction.scaler:Scaler", 2),
     Block("reconstruction.mode_choice", "hdl.reconstruction.mode_choice:ModeChoice", 2),
     Block("reconstruction.level_cost", "hdl.reconstruction.level_cost:LevelCost", 3),
+    Block("reconstruction.squared_error", "hdl.reconstruction.squared_error:SquaredError", 0),
     Block("entropy", "hdl.entropy.entropy:Entropy", 0),
     Block("entropy.syntax", "hdl.entropy.syntax:Syntax"),
     Block("entropy.neighbours", "hdl.entropy.neighbours:Neighbours", 2),

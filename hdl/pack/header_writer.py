@@ -19,7 +19,7 @@ class HeaderWriter(wiring.Component):
 
     start: strobe while not busy; `section`, `picture` and `checksum` must stay until busy falls.
     o: the bytes, `raw` in start codes; `last` on the last byte of a section, `busy` until that was taken.
-    Throughput: 1 bit per cycle, plus 1 cycle a step and up to 18 for an ue(v) field: 664 cycles for the parameter
+    Throughput: 1 bit per cycle, plus 1 cycle a step and up to 18 for an ue(v) field: 668 cycles for the parameter
     sets of 1080p, 86 for a slice header, 189 for the hash. Backpressure on `o` stalls it.
     Arithmetic: ue(v) of values up to 65534.
     """
