@@ -4,10 +4,10 @@ JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 0
 NIGHT_SEEDS ?= 5000
-NIGHTLY := formal conformance regress
+NIGHTLY := formal conformance regress mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal conformance bench synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate conformance bench synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make regress  SEEDS=200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
 	@echo "make nightly  $(NIGHTLY), with $(NIGHT_SEEDS) new seeds each night"
 	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention and the buses"
+	@echo "make mutate   mutants of every block against its bench, hours, goes on where it was; the scores into docs"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
@@ -56,6 +57,9 @@ nightly:
 
 formal: .venv/.installed
 	$(BIN)/python -m verif.formal --jobs $(JOBS)
+
+mutate: .venv/.installed
+	$(BIN)/python -m verif.mutate --update --jobs $(JOBS)
 
 conformance: .venv/.installed
 	$(BIN)/python -m verif.conformance

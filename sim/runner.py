@@ -12,6 +12,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import cocotb_tools.config
@@ -19,7 +20,15 @@ import find_libpython
 
 from sim import axi_memory, build, toolchain
 from sim.toolchain import BUILD
-from sim.verilog import export
+from sim.verilog import Exported, export
+
+
+def _waves() -> bool:
+    return os.environ.get("HERON_WAVES", "0") not in ("", "0")
+
+
+def _libraries() -> Path:
+    return Path(cocotb_tools.config.libs_dir)
 
 
 def bench_seed(name: str) -> int:
@@ -57,9 +66,16 @@ def run_bench(
     Returns the names of the tests that ran. Logs and waves are in build/bench/NAME.
     """
     exported = export(axi_memory.WithMemory(component) if memory else component, name)
-    waves = os.environ.get("HERON_WAVES", "0") not in ("", "0")
-    tracing = (["--trace-fst"] if toolchain.has_fst() else ["--trace"]) if waves else []
-    libraries = Path(cocotb_tools.config.libs_dir)
+    binary = build_bench(exported, all_public=all_public, memory=memory)
+    folder, seed = BUILD / "bench" / name, bench_seed(name)
+    print(f"{name}: seed {seed}, log {folder / 'run.log'}; replay with HERON_SEED={seed}")
+    return simulate(binary, test_module, name, folder, seed, tests=tests, params=params, env=env, timeout=timeout)
+
+
+def build_bench(exported: Exported, *, all_public: bool = False, memory: bool = False) -> Path:
+    """The simulation of a design with cocotb in it, built or from the cache; options as in `run_bench`."""
+    tracing = (["--trace-fst"] if toolchain.has_fst() else ["--trace"]) if _waves() else []
+    libraries = _libraries()
     linker = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
     options = ["--exe", "--vpi", "--timescale", "1ns/1ps", "-o", "simulation", "-LDFLAGS", linker]
     if all_public:  # then Verilator keeps what it would have merged, and finds loops among the bits of one signal
@@ -69,7 +85,7 @@ def run_bench(
         options += ["-LDFLAGS", "-rdynamic"]
         sources += [axi_memory.VERILOG, axi_memory.SOURCE]
         headers = axi_memory.HEADERS
-    binary = build.verilate(
+    return build.verilate(
         exported,
         flags=[*options, *tracing],
         sources=sources,
@@ -77,18 +93,27 @@ def run_bench(
         make=[] if all_public else build.BENCH_MAKE,
         target="simulation",
     )
-    folder = BUILD / "bench" / name
+
+
+def simulate(
+    binary: Path,
+    test_module: str,
+    name: str,
+    folder: Path,
+    seed: int,
+    *,
+    tests: int,
+    params: dict | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 600,
+) -> list[str]:
+    """The second half of `run_bench`, on a binary of `build_bench`; logs and waves go to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    results, log, seed = folder / "results.xml", folder / "run.log", bench_seed(name)
+    results, log = folder / "results.xml", folder / "run.log"
     results.unlink(missing_ok=True)
-    print(f"{name}: seed {seed}, log {log}; replay with HERON_SEED={seed}")
     variables = {
-        **_cocotb_environment(libraries),
-        "COCOTB_TOPLEVEL": name,
-        "COCOTB_TEST_MODULES": test_module,
+        **bench_environment(name, [test_module], seed, params),
         "COCOTB_RESULTS_FILE": str(results),
-        "COCOTB_RANDOM_SEED": str(seed),
-        "HERON_BENCH_PARAMS": json.dumps(params or {}),
         **(env or {}),
     }
     wanted = os.environ.get("HERON_TESTS")
@@ -97,7 +122,7 @@ def run_bench(
     with open(log, "w") as output:
         try:
             status = subprocess.run(
-                [str(binary), *(["--trace"] if waves else [])],
+                [str(binary), *(["--trace"] if _waves() else [])],
                 cwd=folder,
                 env=variables,
                 stdout=output,
@@ -112,6 +137,17 @@ def run_bench(
     if len(passed) < (1 if wanted else max(1, tests)):
         raise AssertionError(f"{name}: {len(passed)} tests ran, {tests} expected\n{_tail(log)}")
     return passed
+
+
+def bench_environment(name: str, modules: Iterable[str], seed: int, params: dict | None = None) -> dict[str, str]:
+    """What a binary of `build_bench` needs in its environment to run the cocotb tests of `modules`."""
+    return {
+        **_cocotb_environment(_libraries()),
+        "COCOTB_TOPLEVEL": name,
+        "COCOTB_TEST_MODULES": ",".join(modules),
+        "COCOTB_RANDOM_SEED": str(seed),
+        "HERON_BENCH_PARAMS": json.dumps(params or {}),
+    }
 
 
 def read_results(path: Path) -> tuple[list[str], list[str]]:
