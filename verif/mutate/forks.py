@@ -12,6 +12,8 @@ import sys
 
 ANSWER = "fork: "
 TIMED_OUT = "timed out"
+SERVES = "HERON_FORKS"
+"""Set in the environment of a simulation that is to fork."""
 
 
 def serve() -> None:
@@ -45,5 +47,5 @@ def _end_of(child: int, seconds: float) -> str:
     return str(os.waitstatus_to_exitcode(status)) if ended else TIMED_OUT
 
 
-if "cocotb.simulator" in sys.modules:
+if os.environ.get(SERVES):
     serve()

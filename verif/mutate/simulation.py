@@ -10,7 +10,7 @@ from pathlib import Path
 from sim.runner import bench_environment, bench_seed, build_bench, read_results, simulate
 from verif.mutate.benches import Bench
 from verif.mutate.design import SELECTOR, Mutated
-from verif.mutate.forks import ANSWER, TIMED_OUT
+from verif.mutate.forks import ANSWER, SERVES, TIMED_OUT
 
 
 class Simulation:
@@ -24,7 +24,7 @@ class Simulation:
         self._process = subprocess.Popen(
             [build_bench(design.exported, memory=bench.memory)],
             cwd=folder,
-            env=environment | {"COCOTB_MAX_FAILURES": "1"},
+            env=environment | {"COCOTB_MAX_FAILURES": "1", SERVES: "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
