@@ -15,8 +15,8 @@ class Control(wiring.Component):
 
     Commands (strobes of CONTROL): `start` puts `job` into the queue, or, when it is full or the chip is in fault or
     resets, raises `start_lost_set`; `abort`; `soft_reset`. `watchdog`: WATCHDOG.
-    Begin: `launch` is the strobe that starts readers and writers with `active`; `o_picture` goes to the core. It comes 3
-    cycles after a `start` in an idle chip.
+    Begin: `launch`, the strobe that starts readers and writers with `active`, comes 3 cycles after a `start` in an idle
+    chip; `o_picture` goes to the core.
     End: when the writers are not busy and the ports idle. An abort, an error of the bus, a full buffer, a bad QP map or
     the watchdog stop the picture: `stop` (to the ports) and `clear` (reset of core, readers and writers) are high until
     the ports are idle. A full buffer waits before that until all of it is written.
