@@ -13,7 +13,7 @@ from sim.axi_memory import HEADERS, AxiMemory
 from sim.harness import cached_library, shared_library
 
 SOURCE = Path(__file__).with_name("chip.cpp")
-WAIT_CYCLES = 1 << 16
+WAIT_CYCLES = 1 << 12
 GIVE_UP_CYCLES = 1 << 26
 
 
@@ -30,6 +30,7 @@ class SimChip:
     def __init__(self, params: Params, progress: Callable[[int], Any] | None = None):
         self.params = params
         self.progress = progress
+        self._silent = 0  # cycles
         self._library = _load(_build(params))
         self._chip = self._library.chip_create()
         self.memory = AxiMemory(self._library, self._library.chip_memory(self._chip))
@@ -50,13 +51,14 @@ class SimChip:
         self._answered(self._library.chip_write(self._chip, offset, value), "write", offset)
 
     def wait(self) -> bool:
-        """Until the interrupt; False when there is none for long."""
-        for _ in range(GIVE_UP_CYCLES // WAIT_CYCLES):
-            if self._library.chip_run(self._chip, WAIT_CYCLES, 1):
-                return True
-            if self.progress is not None:
-                self.progress(self.memory.cycles)
-        return False
+        """Until the interrupt, or a while; False when there was none for long."""
+        if self._library.chip_run(self._chip, WAIT_CYCLES, 1):
+            self._silent = 0
+        else:
+            self._silent += WAIT_CYCLES
+        if self.progress is not None:
+            self.progress(self.memory.cycles)
+        return self._silent < GIVE_UP_CYCLES
 
     def run(self, cycles: int) -> None:
         """Lets time pass."""

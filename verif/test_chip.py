@@ -137,7 +137,7 @@ def test_full_buffer_is_exact(chip):
 def test_bus_errors(chip, master, resp):
     """An error on any burst of any master: told with its address, drained, and after a soft reset all is well."""
     config, planes = picture(cu_qp_delta_enabled=1)
-    qp_map = np.full(config.ctu_shape, 31, np.uint8)
+    qp_map = np.full(config.ctus, 31, np.uint8)
     direction = READ if master in (Master.SOURCE, Master.QP_MAP) else WRITE
     id_ = {Master.SOURCE: 0, Master.QP_MAP: 1, Master.RECON: 0, Master.BITSTREAM: 1}[master]
     for burst in (0, 1, 7) if master != Master.QP_MAP else (0,):
@@ -152,7 +152,7 @@ def test_bus_errors(chip, master, resp):
 
 def test_bad_qp_map(chip):
     config, planes = picture(cu_qp_delta_enabled=1)
-    qp_map = np.full(config.ctu_shape, 31, np.uint8)
+    qp_map = np.full(config.ctus, 31, np.uint8)
     qp_map[-1, -1] = 52
     assert failing(chip, chip.place(config, planes, qp_map)).result.code == "BAD_QP_MAP"
     qp_map[-1, -1] = 51
