@@ -7,7 +7,7 @@ NIGHT_SEEDS ?= 5000
 NIGHTLY := formal conformance regress mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal mutate conformance bench synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate conformance bench example synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make mutate   mutants of every block against its bench, hours, goes on where it was; the scores into docs"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
+	@echo "make example  the chip as Verilog in a plain Verilog testbench, in build/example"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
 	@echo "make registers  pages, C header, IP-XACT and register model from hdl/chip/registers.rdl; CHECK=1: are they stale"
 	@echo "make lint     ruff and pyright"
@@ -68,6 +69,10 @@ bench: .venv/.installed
 	$(BIN)/heron bench speed
 	$(BIN)/heron bench rd
 	$(BIN)/heron bench cycles
+	$(BIN)/heron bench chip
+
+example: .venv/.installed
+	$(BIN)/python -m examples.verilog.run
 
 synth: .venv/.installed
 	$(BIN)/python -m synth

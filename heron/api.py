@@ -38,13 +38,16 @@ def encode(
     write_hash: bool = False,
     qp_map: np.ndarray | None = None,
     stall_seed: int | None = None,
+    pixel_format: str | None = None,
 ) -> Encoded:
     """Encodes pictures, each three uint8 planes Y, Cb, Cr (4:2:0), as one H.265 stream.
 
-    engine: 'rtl' runs the Verilated core, built on first use; 'model' runs the reference codec, which gives the same
-    bytes. rate: pictures a second, where the level should hold it. colour: what the VUI says of the samples.
+    engine: 'rtl' runs the Verilated core and 'chip' the chip beside a memory, built on first use; 'model' runs the
+    reference codec, which gives the same bytes. rate: pictures a second, where the level should hold it. colour: what
+    the VUI says of the samples.
     qp_map: QP of each CTU of every picture, uint8[rows, columns].
-    stall_seed: random stalls on the core's streams; they change the cycles, never the bytes.
+    stall_seed: random stalls on the core's streams, or of the chip's memory; they change the cycles, never the bytes.
+    pixel_format: 'i420' or 'nv12', how the planes lie in the chip's memory.
 
         from heron import encode
         y = numpy.full((64, 64), 128, numpy.uint8)
@@ -68,6 +71,7 @@ def encode(
                 write_hash=write_hash,
                 qp_map=qp_map,
                 stall_seed=stall_seed,
+                pixel_format=pixel_format,
             )
         picture = encoder.encode_picture(planes)
         data.append(picture.data)

@@ -29,7 +29,9 @@ Size = Annotated[str | None, typer.Option(metavar="WxH", help="Size of a raw .yu
 Frames = Annotated[int | None, typer.Option(metavar="N", help="Only so many frames.")]
 Start = Annotated[int, typer.Option(metavar="N", help="First frame, counted from 0.")]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Build of the core: see 'heron presets'.")]
-EngineName = Annotated[str, typer.Option(metavar="rtl|model", help="The Verilated core, or the reference codec.")]
+EngineName = Annotated[
+    str, typer.Option(metavar="rtl|chip|model", help="The Verilated core or chip, or the reference codec.")
+]
 Clips = Annotated[
     Path | None,
     typer.Option(envvar="HERON_CLIPS", help="Folder of clips; without it the embedded demo clip."),
@@ -74,6 +76,9 @@ def encode(
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles.")] = None,
     trace: Annotated[Path | None, typer.Option(metavar="DIR", help="Stage boundaries, for 'heron trace'.")] = None,
     stall_seed: Annotated[int | None, typer.Option(metavar="N", help="Random stalls in the RTL.")] = None,
+    pixel_format: Annotated[
+        str | None, typer.Option(metavar="i420|nv12", help="How the planes lie in the chip's memory.")
+    ] = None,
     qp_map: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="QP of each CTU: .npy, or a text of one row of numbers a CTU row."),
@@ -97,6 +102,7 @@ def encode(
         report=report,
         trace=trace,
         stall_seed=stall_seed,
+        pixel_format=pixel_format,
         qp_map=qp_map,
         write_hash=hash,
     )
@@ -258,6 +264,20 @@ def bench_cycles(
     from heron.video import parse_size
 
     run(clips, preset, _qps(qps), frames, parse_size(largest))
+
+
+@bench.command("chip")
+def bench_chip(
+    preset: Preset = DEFAULT_PRESET,
+    clips: Clips = None,
+    qp: Annotated[int, typer.Option(help="Quantiser.")] = 27,
+    largest: Annotated[str, typer.Option(metavar="WxH", help="Leave out larger clips.")] = "352x288",
+) -> None:
+    """The chip: cycles over the memory's latency, bytes of the bus, the gap between pictures; into build/bench/chip."""
+    from heron.bench.chip import run
+    from heron.video import parse_size
+
+    run(clips, preset, qp, parse_size(largest))
 
 
 @bench.command("speed")

@@ -47,6 +47,7 @@ class Encoder:
         write_hash: bool = False,
         qp_map: np.ndarray | None = None,
         stall_seed: int | None = None,
+        pixel_format: str | None = None,
         name: str = "input",
     ):
         params = preset_params(preset)
@@ -58,7 +59,7 @@ class Encoder:
         if not 0 <= qp <= 51:
             raise HeronError(f"qp is {qp}; it must be from 0 to 51")
         level_idc, high_tier = choose_level(width, height, rate)
-        self.engine = make_engine(engine, preset, stall_seed)
+        self.engine = make_engine(engine, preset, stall_seed, pixel_format)
         self.preset = preset
         self._configs = [
             PictureConfig(

@@ -1,4 +1,4 @@
-"""The two engines behind one call: the reference codec ('model') and the Verilated core ('rtl')."""
+"""The engines behind one call: the reference codec ('model'), the Verilated core ('rtl') and chip ('chip')."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -66,7 +66,8 @@ class RtlEngine:
         return data, (y, u, v), stats
 
 
-ENGINES = ("rtl", "model")
+ENGINES = ("rtl", "chip", "model")
+PIXEL_FORMATS = ("i420", "nv12")
 
 
 def preset_params(preset: str) -> Params:
@@ -85,12 +86,20 @@ def core_params(preset: str) -> Params:
     return params
 
 
-def make_engine(name: str, preset: str, stall_seed: int | None = None) -> Engine:
-    """An engine by name, for a preset."""
+def make_engine(name: str, preset: str, stall_seed: int | None = None, pixel_format: str | None = None) -> Engine:
+    """An engine by name, for a preset. pixel_format: how planes lie in the chip's memory, of PIXEL_FORMATS."""
+    if pixel_format not in (None, *PIXEL_FORMATS):
+        raise HeronError(f"there is no pixel format '{pixel_format}'; there are {', '.join(PIXEL_FORMATS)}")
+    if pixel_format and name != "chip":
+        raise HeronError(f"a pixel format is for the engine 'chip'; '{name}' has no memory")
     if name == "model":
         if stall_seed is not None:
             raise HeronError("a stall seed is for the engine 'rtl'; the model has no streams to stall")
         return ModelEngine()
     if name == "rtl":
         return RtlEngine(core_params(preset), stall_seed)
+    if name == "chip":
+        from heron.chip_engine import ChipEngine
+
+        return ChipEngine(core_params(preset), stall_seed, nv12=pixel_format == "nv12")
     raise HeronError(f"there is no engine '{name}'; there are {', '.join(ENGINES)}")

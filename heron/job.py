@@ -34,6 +34,7 @@ class Job:
     report: Path | None = None
     trace: Path | None = None
     stall_seed: int | None = None
+    pixel_format: str | None = None
     qp_map: Path | None = None
     write_hash: bool = False
 
@@ -67,6 +68,7 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
         write_hash=job.write_hash,
         qp_map=read_qp_map(job.qp_map) if job.qp_map else None,
         stall_seed=job.stall_seed,
+        pixel_format=job.pixel_format,
         name=str(job.input),
     )
     frames = source.frames(job.start, job.frames)
