@@ -95,7 +95,7 @@ class BeatQueue(wiring.Component):
         first, end = Signal(range(self.depth)), Signal(range(self.depth))
         held = Signal(range(self.depth + 1))
         following = Signal.like(first)
-        accepted = self.i.valid & self.i.ready & ~self.drop
+        accepted = self.i.valid & self.i.ready
         m.d.comb += [
             self.i.ready.eq(held != self.depth),
             write.addr.eq(end),
@@ -111,7 +111,7 @@ class BeatQueue(wiring.Component):
             held.eq(held + accepted - self.take),
             self.waiting.eq(self.waiting + accepted - self.promise),
         ]
-        with m.If(self.drop):
+        with m.If(self.drop):  # what is accepted now lies behind `end`
             m.d.sync += [
                 end.eq(end - self.waiting),
                 held.eq(held - self.waiting - self.take),
@@ -137,7 +137,7 @@ class WritePort(wiring.Component):
     `stat_bytes`: strobes set in the W beats that went out since `clear_stat`, two cycles late.
     Throughput: one beat and one burst a cycle. Latency in cycles: `latency` from the request to AW, 2 from its last
     beat to AW, 2 from AW to W, 2 from B to `o_acknowledged`. No output of the bus depends on an input combinationally.
-    Stalls: `i_data` at `BEATS` beats, `i_request` at `REQUESTS` requests.
+    Stalls: `i_data` at `BEATS` beats, `i_request` at `REQUESTS` requests and one in the splitter.
     Reset: nothing held; answers of bursts before it are ignored if they come before the ID's next burst is raised.
     """
 

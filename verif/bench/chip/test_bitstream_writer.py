@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from hdl.chip.bitstream_writer import BitstreamWriter
+from hdl.chip.bitstream_writer import REQUEST_BYTES, BitstreamWriter
 from hdl.chip.payloads import Buffer
 from hdl.common.axi import ADDRESS_BITS, DECERR, OKAY
 from hdl.params import Params
@@ -27,7 +27,8 @@ class Bench:
         dut.stop.value = dut.start.value = 0
         self.memory = Memory()
         width = bench_params()["axi_data_width"]
-        WriteSlave(dut, "bus", width, self.memory, latency=latency, respond=respond, patterns=patterns)
+        self.beat_bytes = width // 8
+        self.slave = WriteSlave(dut, "bus", width, self.memory, latency=latency, respond=respond, patterns=patterns)
         self.bytes = StreamSource(dut, "i_byte", Byte, idle)
         self.job = Packer(Buffer)
         self.position = self.cycles = 0
@@ -44,6 +45,7 @@ class Bench:
     async def begin(self, address: int, size: int, values: np.ndarray) -> None:
         """Starts a picture of these bytes into a buffer outside of which nothing may be written."""
         self.position, self.cycles, self.before = 0, 0, self.memory.bytes_written
+        self.slave.bursts.clear()
         self.memory.allow(range(address, address + size))
         self.dut.job.value = self.job.pack({"address": address, "size": size})
         self.dut.start.value = 1
@@ -84,6 +86,9 @@ class Bench:
         written = min(size, len(values))
         assert self.position == written
         self.check(address, values[:written])
+        ends = [burst["addr"] + (burst["len"] + 1) * self.beat_bytes for burst in self.slave.bursts]
+        first = address // REQUEST_BYTES * REQUEST_BYTES
+        assert ends[:-1] == list(range(first + REQUEST_BYTES, address + written, REQUEST_BYTES))
         assert dut.stat_bytes.value == self.memory.bytes_written
         if not fits:
             await self.stop()

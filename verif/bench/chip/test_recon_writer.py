@@ -45,7 +45,9 @@ class Bench:
 
     async def begin(self, width: int, height: int, *, nv12: bool, enable: bool = True):
         """Starts a random picture; returns its planes in memory as (address, stride, samples)."""
-        job = make_job(width, height, nv12=nv12, coded=True, bus_bytes=self.width // 8, rng=random)
+        job = make_job(
+            width, height, nv12=nv12, coded=True, bus_bytes=self.width // 8, rng=random.Random(random.getrandbits(64))
+        )
         width, height = stored_size(job, coded=True)
         rng = np.random.default_rng(random.getrandbits(32))
         sizes = [(height, width)] + [(height // 2, width // 2)] * 2

@@ -62,8 +62,8 @@ class Requests:
 
 
 class Watch:
-    """Looks at every cycle: `idle` exact, AW only when its beats are here, none raised while `stop`; keeps what the
-    port told."""
+    """Looks at every cycle: `idle` not before all is answered and told, AW only when its beats are here, none raised
+    while `stop`; keeps what the port told."""
 
     def __init__(self, dut):
         self.acknowledged: list[list[int]] = [[], []]
@@ -79,7 +79,10 @@ class Watch:
         edge, address, error = RisingEdge(dut.clk), Packer(address_layout()), Packer(BusError)
         data = [(getattr(dut, f"i_data__{k}__valid"), getattr(dut, f"i_data__{k}__ready")) for k in IDS]
         told = [getattr(dut, f"o_acknowledged__{k}") for k in IDS]
-        here, raised_before, stopped_before = [0, 0], False, False
+        request = Packer(WriteRequest)
+        requests = [[getattr(dut, f"i_request__{k}__{part}") for part in ("payload", "valid", "ready")] for k in IDS]
+        here, asked = [0, 0], [0, 0]  # beats, less those of the bursts that were raised
+        raised_before, stopped_before = False, False
         cycle = 0
         while True:
             await edge
@@ -91,18 +94,23 @@ class Watch:
                 assert not stopped_before, "AW raised while stopped"
                 burst = address.unpack(dut.bus__aw__payload.value.to_unsigned())
                 here[burst["id"]] -= burst["len"] + 1
-                assert here[burst["id"]] >= 0, "AW raised before its beats were here"
+                asked[burst["id"]] -= burst["len"] + 1
+                assert min(here + asked) >= 0, "AW raised before its beats were here, or its request"
             raised_before = raised and not dut.bus__aw__ready.value
             self.unanswered += raised and not raised_before
-            assert not (dut.idle.value and (raised or self.unanswered)), "idle too early"
+            told_error = error.unpack(dut.error.value.to_unsigned())
+            telling = told_error["valid"] or any(each.value for each in told)
+            assert not (dut.idle.value and (raised or self.unanswered or any(asked) or telling)), "idle too early"
             self.unanswered -= bool(dut.bus__b__valid.value and dut.bus__b__ready.value)
             for k, (valid, ready) in enumerate(data):
                 here[k] += bool(valid.value and ready.value)
+                payload, valid, ready = requests[k]
+                if valid.value and ready.value:
+                    asked[k] += request.unpack(payload.value.to_unsigned())["beats"]
                 if stopped:
-                    here[k] = 0
+                    here[k] = asked[k] = 0
                 if told[k].value:
                     self.acknowledged[k].append(told[k].value.to_unsigned())
-            told_error = error.unpack(dut.error.value.to_unsigned())
             if told_error["valid"]:
                 self.errors.append(told_error)
             stopped_before = stopped
@@ -215,6 +223,22 @@ async def tells_errors(dut, backpressure):
 
 
 @cocotb.test()
+async def tells_one_error_until_it_was_stopped(dut):
+    """Also of the answers that come while it is stopped."""
+    await start(dut)
+    bench = Bench(dut, latency=(1, 200), respond=lambda *_: SLVERR)
+    for count in range(1, 10):
+        for k in IDS:
+            bench.send(k, 10)
+        while len(bench.watch.errors) < count:
+            await ClockCycles(dut.clk, 1)
+        assert bench.watch.unanswered
+        await bench.stop()
+        assert len(bench.watch.errors) == count
+    assert bench.watch.acknowledged == [[], []]
+
+
+@cocotb.test()
 @cocotb.parametrize(backpressure=PATTERNS)
 async def stops_at_any_time(dut, backpressure):
     """What was raised is written and answered, nothing else is; afterwards the port works as before."""
@@ -275,6 +299,35 @@ async def channels_do_not_wait_for_each_other(dut, first):
 
 
 @cocotb.test()
+async def takes_turns(dut):
+    await start(dut)
+    bench = Bench(dut, latency=(60, 60))
+    for k in IDS:
+        bench.send(k, 60, beats=(1, 1), page_ends=False)
+    await bench.finished()
+    ids = [burst["id"] for burst in bench.slave.bursts]
+    assert ids[4:-4:2] != ids[5:-4:2] and len(set(ids[4:-4:2])) == len(set(ids[5:-4:2])) == 1
+
+
+@cocotb.test()
+async def holds_what_it_says(dut):
+    """Beats without requests, then more requests than those beats are for."""
+    await start(dut)
+    bench = Bench(dut)
+    count = WritePort.BEATS + 10
+    requests, data = bench.writers[0].make(count, beats=(1, 1))
+    bench.data[0].send(data)
+    await ClockCycles(dut.clk, count + 10)
+    assert bench.data[0].sent == WritePort.BEATS
+    await bench.stop()
+    bench.requests[0].send(requests)
+    await ClockCycles(dut.clk, count + 10)
+    assert bench.requests[0].sent == WritePort.REQUESTS + 1
+    await bench.stop()
+    assert not bench.slave.bursts
+
+
+@cocotb.test()
 @cocotb.parametrize(last=("request", "data"))
 async def has_its_latency(dut, last):
     """From the request, or from the last beat if that comes later, to AW, to W, and from B to what is acknowledged."""
@@ -320,5 +373,5 @@ async def keeps_the_bus_busy(dut, beats, latency):
 def test_write_port(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
     run_bench(
-        WritePort(p), __name__, f"write_port_{axi_data_width}", tests=25, params={"axi_data_width": axi_data_width}
+        WritePort(p), __name__, f"write_port_{axi_data_width}", tests=28, params={"axi_data_width": axi_data_width}
     )
