@@ -147,7 +147,23 @@ async def smallest_and_largest(dut):
                     assert await verdict(dut, probe) == code, (nv12, planes, stride, bytes_)
 
 
+@cocotb.test()
+async def refuses_each_bit_of_each_address(dut):
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for bit in range((p.axi_data_width // 8).bit_length() - 1):
+        for planes in ("source", "recon"):
+            for name in ("y", "cb", "cr", "stride_y", "stride_c"):
+                job = good_job(rng, p)
+                job |= {"recon_enable": 1, "qp_map": 0}
+                job["source"]["nv12"] = job["recon"]["nv12"] = 0
+                job[planes][name] += 1 << bit
+                assert await verdict(dut, job) == ErrorCode.BAD_ALIGNMENT, (planes, name, bit)
+        job = good_job(rng, p)
+        assert await verdict(dut, job | {"qp_map": 1, "qp_map_address": 1 << bit}) == ErrorCode.BAD_ALIGNMENT, bit
+
+
 @pytest.mark.parametrize("axi_data_width", [64, 128])
 def test_config_check(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
-    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=4, params=p.to_json())
+    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=5, params=p.to_json())

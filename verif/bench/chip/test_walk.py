@@ -68,8 +68,22 @@ async def takes_one_cycle_a_row(dut):
     assert get_sim_time("step") - begun == len(rows) * CLOCK_NS * 1000
 
 
+@cocotb.test()
+async def the_widest_and_the_tallest(dut):
+    """Every bit of the counters of columns and rows."""
+    dut.start.value = 0
+    await start(dut)
+    sink = StreamSink(dut, "o", RowPart)
+    for width, height in ((8190, 16), (16, 8190)):
+        job = make_job(width, height, nv12=True, coded=bench_params()["coded"], bus_bytes=16, rng=random.Random(1))
+        await begin(dut, job)
+        wanted = expected(job)
+        assert await sink.receive(len(wanted)) == wanted
+    await sink.nothing_more()
+
+
 @pytest.mark.parametrize("ctb_log2_size,coded", [(4, False), (4, True), (5, False), (5, True)])
 def test_walk(ctb_log2_size, coded):
     p = Params(ctb_log2_size=ctb_log2_size)
     name = f"walk_{p.ctb_size}_{'coded' if coded else 'visible'}"
-    run_bench(PictureWalk(p, coded=coded), __name__, name, tests=4, params={"ctb_size": p.ctb_size, "coded": coded})
+    run_bench(PictureWalk(p, coded=coded), __name__, name, tests=5, params={"ctb_size": p.ctb_size, "coded": coded})
