@@ -14,6 +14,7 @@ from rich.table import Table
 
 from hdl.params import CORE_CTB_LOG2_SIZES, DEFAULT_PRESET, PRESETS
 from heron.errors import HeronError
+from verif.regress.suites import SUITES
 
 cli = typer.Typer(
     add_completion=False,
@@ -298,7 +299,9 @@ def bench_speed(
 def regress(
     suite: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only this suite, or MODULE:NAME of your own; may be given again."),
+        typer.Option(
+            metavar="NAME", help=f"Only this one of {', '.join(SUITES)}, or MODULE:NAME of your own; repeatable."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(metavar="N", min=1, help="Seeds of each suite.")] = 200,
     first: Annotated[int, typer.Option(metavar="S", min=0, help="The first of them.")] = 0,
@@ -322,7 +325,6 @@ def regress(
 ) -> None:
     """Random runs of the RTL against the reference codec; a report with a replay command for each failure."""
     from verif.regress.run import Options, run
-    from verif.regress.suites import SUITES
 
     options = Options(
         suites=suite or list(SUITES),

@@ -68,6 +68,7 @@ def run(options: Options) -> int:
     summary.results += summary.kept
     known = {(result.suite, result.seed) for result in summary.kept}
     signatures: set[str] = set()
+    print(f"{len(tasks)} seeds; each process first builds what its suite needs and is not there yet", file=sys.stderr)
     begin = time.monotonic()
     try:
         for result in _results([task for task in tasks if (task.suite, task.seed) not in known], pool.submit):
