@@ -17,6 +17,7 @@ from heron.cli import app
 from verif.bench.sim import synthetic_suite
 from verif.regress.results import Result, groups, merged_coverage, normalised, replay_command
 from verif.regress.suites import SUITES, Suite, load_suite
+from verif.test_tool_sources import pictures, write_y4m
 
 SUITE = f"{synthetic_suite.__name__}:SUITE"
 SEEDS = 9
@@ -160,6 +161,13 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, capsys, monkeypatch
     assert regress(*arguments, "-o", tmp_path) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_clips_of_the_command_line_are_those_that_count(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HERON_CLIPS", "")  # and back to what it was
+    write_y4m(tmp_path / "a.y4m", pictures())
+    assert regress("--suite", "clips", "--clips", tmp_path, "--seed", 4, "-o", tmp_path / "o") == 2
+    assert "suite clips has no seed 4; it has 4, from 0 on" in capsys.readouterr().err
 
 
 def test_signatures_leave_numbers_out():

@@ -1,6 +1,7 @@
 """`heron regress`: plans the seeds, has them run here or on a Dask cluster, and reports, whatever ends it."""
 
 import contextlib
+import os
 import re
 import sys
 import time
@@ -89,6 +90,9 @@ def run(options: Options) -> int:
 def plan(options: Options) -> list[Task]:
     """A task for each seed of each suite."""
     regression, tasks = uuid.uuid4().hex, []
+    clips = str(options.clips.resolve()) if options.clips else None
+    if clips:
+        os.environ["HERON_CLIPS"] = clips  # where suites look for them, in every process
     for name in dict.fromkeys(options.suites):
         suite = load_suite(name)
         here, count = version(suite), suite.count() if suite.count else None
@@ -102,7 +106,7 @@ def plan(options: Options) -> list[Task]:
                     seed=seed,
                     timeout=options.timeout or suite.timeout * (WAVES_TIME if options.waves else 1),
                     version=here,
-                    clips=str(options.clips.resolve()) if options.clips else None,
+                    clips=clips,
                     waves=_waves(options, name, seed),
                 )
             )
