@@ -71,6 +71,7 @@ def test_every_qp_delta(decoder, ctb_log2_size):
         plane[8 * n : 18 * n, 4 * n : 12 * n] = 128
     qp_map = np.array([(a, b) for a in range(52) for b in rng.permutation(52)[:4]], np.uint8).reshape(config.ctus)
     trace = encode_picture(config, *planes, trace=True, qp_map=qp_map).trace
+    assert trace is not None
     coded = [
         ctu[:, CU_CBF_LUMA : CU_CBF_CR + 1].any()
         for ctu in np.split(trace.cus, np.flatnonzero(trace.cus[:, CU_LAST_CTU]) + 1)[:-1]
