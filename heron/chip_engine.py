@@ -119,11 +119,6 @@ class ChipEngine:
             self.sim.progress = lambda now: progress(min(0.99, (now - begin) / (2 * samples)), now - begin)
         return self.run([self.place(config, planes, qp_map)])[0]
 
-    def encode_pair(self, config: PictureConfig, planes) -> list:
-        """The picture twice, the second time from the queue: what `encode_picture` gives, of each."""
-        first = self.place(config, planes)
-        return self.run([first, self.place(config, planes, base=first.end + (1 << 16))])
-
     def place(self, config: PictureConfig, planes, qp_map=None, base: int = FIRST_ADDRESS) -> Buffers:
         """Buffers for a picture, filled, from `base` on."""
         return Buffers(config, planes, qp_map, self._nv12, self._align, base, self._random)

@@ -81,7 +81,9 @@ def test_counts_bytes_of_the_bus(chip):
 def test_pictures_follow_from_the_queue(chip):
     config, planes = picture(64, 48)
     expected = encode_picture(config, *planes).data
-    assert [data for data, _, _ in chip.encode_pair(config, planes)] == [expected, expected]
+    first = chip.place(config, planes)
+    answers = chip.run([first, chip.place(config, planes, base=first.end)])
+    assert [data for data, _, _ in answers] == [expected, expected]
 
 
 def failing(chip, buffers, changes=None) -> "ChipError":

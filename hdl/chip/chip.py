@@ -95,7 +95,7 @@ class Chip(wiring.Component):
     def _start(self, m, control, blocks):
         """Jobs of the readers and writers."""
         active, ctb = control.active, self.p.ctb_size
-        columns, rows = (Signal(9, name=f"ctb_{name}") for name in ("columns", "rows"))
+        columns, rows = (Signal(10, name=f"ctb_{name}") for name in ("columns", "rows"))  # 512 of 16 in 8192
         units = Signal(18)
         m.d.comb += [
             columns.eq((active.source.width + (ctb - 1)) >> self.p.ctb_log2_size),

@@ -14,7 +14,6 @@ from heron.chip_engine import ChipEngine
 from heron.engines import core_params
 from heron.outputs import write_file
 from heron.progress import progress
-from sim.axi_memory import READ, WRITE
 from sim.toolchain import BUILD
 from verif.reference.config import PictureConfig
 
@@ -40,13 +39,13 @@ def measure_gap(engine: ChipEngine, config: PictureConfig) -> int:
     """Cycles from the last answer that a picture gets to the first address of the next, which waits in the queue."""
     planes = [np.full((config.height >> s, config.width >> s), 99, np.uint8) for s in (0, 1, 1)]
     engine.memory.timing((20, 20))
+    first = engine.place(config, planes)
+    second = engine.place(config, planes, base=first.end)
     engine.memory.finished_bursts()
-    engine.encode_pair(config, planes)
+    engine.run([first, second])
     bursts = engine.memory.finished_bursts()
-    streams = [burst for burst in bursts if burst.direction == WRITE and burst.id == 1]
-    change = next(k for k in range(1, len(streams)) if streams[k].address - streams[k - 1].address > 1 << 16)
-    end = max(burst.answered for burst in bursts if burst.taken < streams[change - 1].answered)
-    return min(burst.taken for burst in bursts if burst.direction == READ and burst.taken > end) - end
+    end = max(burst.answered for burst in bursts if burst.address < first.end)
+    return min(burst.taken for burst in bursts if burst.address >= first.end) - end
 
 
 def run(folder: Path | None, preset: str, qp: int, largest: tuple[int, int], output: Path = BUILD / "bench" / "chip"):
