@@ -88,7 +88,7 @@ class Buffers:
             "cycles": result.cycles,
             "bins": result.bins,
             "stall_cycles": result.stall_cycles,
-            "sse": result.sse,
+            **{f"sse_{plane}": error for plane, error in zip(("y", "cb", "cr"), result.sse)},
             "bytes_read": result.bytes_read,
             "bytes_written": result.bytes_written,
         }

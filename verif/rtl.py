@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from hdl.params import PRESETS, Params
+from heron.chip_engine import ChipEngine
 from sim.harness import Core
 from verif.cases import Case
 from verif.content import Planes
@@ -25,6 +26,12 @@ def params_of(ctb_log2_size: int) -> Params:
 def core_of(ctb_log2_size: int) -> Core:
     """One running core for each CTB size, so that pictures follow each other in it as in the chip."""
     return Core(params_of(ctb_log2_size))
+
+
+@cache
+def chip_of(ctb_log2_size: int, nv12: bool) -> ChipEngine:
+    """One running chip for each CTB size and format of the planes."""
+    return ChipEngine(params_of(ctb_log2_size), nv12=nv12)
 
 
 def run_core(
@@ -57,14 +64,25 @@ def check_picture(
     waves: Path | None = None,
     qp_map: np.ndarray | None = None,
 ) -> dict:
-    """Asserts that the core's bytes, reconstruction and errors are the reference's; returns the statistics."""
+    """Asserts that the core's bytes, reconstruction, bins and errors are the reference's; returns the statistics."""
+    answer = run_core(config, planes, stall_seed, waves, qp_map)
+    return _equal(config, planes, qp_map, answer, name)
+
+
+def check_chip_picture(engine: ChipEngine, config: PictureConfig, planes: Planes, qp_map=None) -> dict:
+    """Asserts the same of the chip; returns its statistics."""
+    return _equal(config, planes, qp_map, engine.encode_picture(config, planes, qp_map=qp_map), "picture")
+
+
+def _equal(config: PictureConfig, planes: Planes, qp_map, answer, name: str) -> dict:
     expected = encode_picture(config, *planes, qp_map=qp_map)
-    data, recon, stats = run_core(config, planes, stall_seed, waves, qp_map)
+    data, recon, stats = answer
     if data != expected.data or not all(map(np.array_equal, recon, expected.recon)):
         raise AssertionError(f"{name}: {explain(config, planes, data, recon, qp_map)}")
-    for name_of_error, error in squared_errors(planes, expected.recon).items():
-        if stats[name_of_error] != error:
-            raise AssertionError(f"{name}: {name_of_error} is {stats[name_of_error]}, {error} expected")
+    counts = {"bins": expected.bins, **squared_errors(planes, expected.recon)}
+    for count, value in counts.items():
+        if stats[count] != value:
+            raise AssertionError(f"{name}: {count} is {stats[count]}, {value} expected")
     return stats
 
 

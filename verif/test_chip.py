@@ -3,7 +3,6 @@
 import ctypes
 import subprocess
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,14 @@ from verif.cases import random_case
 from verif.content import CONTENT
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
+from verif.rtl import check_chip_picture, chip_of
 
 PARAMS = PRESETS[DEFAULT_PRESET]
 
 
-@cache
 def engine(nv12: bool = False) -> ChipEngine:
     """One chip for all tests: what one leaves behind, the next would notice."""
-    return ChipEngine(PARAMS, nv12=nv12)
+    return chip_of(PARAMS.ctb_log2_size, nv12)
 
 
 @pytest.fixture
@@ -44,20 +43,6 @@ def picture(width=48, height=40, qp=30, seed=1, **more):
     return config, CONTENT["text"](width, height, np.random.default_rng(seed))
 
 
-def check(running: ChipEngine, config, planes, qp_map=None) -> dict:
-    """Codes a picture; bytes, reconstruction, SSE and bins must be the reference's."""
-    expected = encode_picture(config, *planes, qp_map=qp_map)
-    data, recon, stats = running.encode_picture(config, planes, qp_map=qp_map)
-    assert data == expected.data
-    for ours, theirs in zip(recon, expected.recon):
-        assert np.array_equal(ours, theirs)
-    inside = [ours[: plane.shape[0], : plane.shape[1]] for ours, plane in zip(recon, planes)]
-    errors = [int(((a.astype(int) - b) ** 2).sum()) for a, b in zip(inside, planes)]
-    assert list(stats["sse"]) == errors
-    assert stats["bins"] == expected.bins
-    return stats
-
-
 @pytest.mark.parametrize("nv12", [False, True])
 def test_random_pictures(nv12):
     """Sizes, contents, QPs and QP maps, with a memory that is late, uneven and answers IDs in any order."""
@@ -65,13 +50,13 @@ def test_random_pictures(nv12):
     for seed in range(100 * nv12, 100 * nv12 + 12):
         case = random_case(seed, (PARAMS.ctb_log2_size,))
         running.memory.timing((1, 1 + 40 * (seed % 5)), pace=0.6 + 0.1 * (seed % 5), seed=seed)
-        check(running, case.config, case.planes, case.qp_map)
+        check_chip_picture(running, case.config, case.planes, case.qp_map)
 
 
 def test_counts_bytes_of_the_bus(chip):
     """A size of whole beats: 1.5 bytes a sample each way and the stream, no more."""
     config, planes = picture(64, 64)
-    stats = check(chip, config, planes)
+    stats = check_chip_picture(chip, config, planes)
     data, _, again = chip.encode_picture(config, planes)
     assert again == stats, "the same picture takes the same time"
     assert stats["bytes_read"] == 64 * 64 * 3 // 2
@@ -114,7 +99,7 @@ def test_refuses_before_the_bus_moves(chip):
         before = [chip.memory.bursts(d, k) for d in (READ, WRITE) for k in range(2)]
         assert failing(chip, chip.place(config, planes), changes).result.code == code
         assert [chip.memory.bursts(d, k) for d in (READ, WRITE) for k in range(2)] == before
-        check(chip, config, planes)
+        check_chip_picture(chip, config, planes)
 
 
 def test_full_buffer_is_exact(chip):
@@ -149,7 +134,7 @@ def test_bus_errors(chip, master, resp):
         assert result.address == chip.memory.injected(direction, id_)
         assert chip.driver.read("STATUS")["fault"] == 1
         chip.driver.reset()
-        check(chip, config, planes, qp_map)
+        check_chip_picture(chip, config, planes, qp_map)
 
 
 def test_bad_qp_map(chip):
@@ -158,7 +143,7 @@ def test_bad_qp_map(chip):
     qp_map[-1, -1] = 52
     assert failing(chip, chip.place(config, planes, qp_map)).result.code == "BAD_QP_MAP"
     qp_map[-1, -1] = 51
-    check(chip, config, planes, qp_map)
+    check_chip_picture(chip, config, planes, qp_map)
 
 
 @pytest.mark.parametrize("channel", range(5))
@@ -177,7 +162,7 @@ def test_stuck_bus(chip, channel):
     chip.memory.thaw()
     chip.driver.reset()
     chip.driver.write("WATCHDOG", cycles=1 << 20)
-    check(chip, config, planes)
+    check_chip_picture(chip, config, planes)
 
 
 def test_abort_and_reset_at_any_time(chip):
@@ -198,7 +183,7 @@ def test_abort_and_reset_at_any_time(chip):
                 assert buffers.arrays[2][: result.position].tobytes() == data[: result.position]
             assert chip.memory.outstanding == (0, 0)
             assert not chip.memory.violations()
-            check(chip, config, planes)
+            check_chip_picture(chip, config, planes)
 
 
 class _Io(ctypes.Structure):

@@ -1,6 +1,10 @@
-"""Suite `clips`: whole clips through the Verilated core, against the reference codec, a seed for each clip and QP."""
+"""Suites `clips` and `chip-clips`: whole clips through the Verilated core and chip, against the reference codec.
+
+A seed is a clip at a QP, and for the chip the format of its planes.
+"""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +12,11 @@ from heron.bench.clips import bench_sources
 from heron.levels import choose_level
 from heron.video import Source
 from sim.build import digest
+from verif.content import Planes
 from verif.reference.config import PictureConfig
 from verif.regress.core import build
 from verif.regress.suites import Suite
-from verif.rtl import check_picture
+from verif.rtl import check_chip_picture, check_picture, chip_of
 
 QPS = (22, 27, 32, 37)
 CIF = 352 * 288
@@ -48,12 +53,8 @@ def runs() -> list[Run]:
     return result + [Run(name, source, 32, 1) for name, source in list(large.items())[:1]]
 
 
-def run(seed: int, waves: Path | None) -> dict:
-    """All pictures of a run; returns how many there were and the core's cycles for each luma sample.
-
-    Waves are those of the last picture that ran: that is the wrong one, where there is one.
-    """
-    case = runs()[seed]
+def _code(case: Run, check: Callable[[PictureConfig, Planes, int], dict]) -> dict:
+    """All pictures of a run; returns how many there were and the cycles for each luma sample."""
     source = case.source
     level_idc, high_tier = choose_level(source.width, source.height, source.rate)
     cycles = pictures = 0
@@ -67,7 +68,7 @@ def run(seed: int, waves: Path | None) -> dict:
             write_parameter_sets=int(index == 0),
         )
         try:
-            cycles += check_picture(config, frame.planes, waves=waves)["cycles"]
+            cycles += check(config, frame.planes, index)["cycles"]
         except (AssertionError, RuntimeError) as error:
             error.add_note(f"{case}, picture {index}")
             raise
@@ -77,6 +78,33 @@ def run(seed: int, waves: Path | None) -> dict:
     return {"clip": str(case), "pictures": pictures, "cycles_per_luma_sample": round(per_sample, 4)}
 
 
+def run(seed: int, waves: Path | None) -> dict:
+    """Through the core. Waves are those of the last picture that ran: that is the wrong one, where there is one."""
+    return _code(runs()[seed], lambda config, planes, _: check_picture(config, planes, waves=waves))
+
+
+def _small() -> list[Run]:
+    return [case for case in runs() if case.frames is None]
+
+
+def run_chip(seed: int, waves: Path | None) -> dict:
+    """Through the chip, in I420 and NV12 by turns, with a memory of random latency. It leaves no waves."""
+    case, nv12 = _small()[seed // 2], bool(seed % 2)
+    engine = chip_of(PictureConfig(width=16, height=16).ctb_log2_size, nv12)
+
+    def check(config: PictureConfig, planes: Planes, index: int) -> dict:
+        engine.memory.timing((1, 100), pace=0.8, seed=1000 * seed + index + 1)
+        return check_chip_picture(engine, config, planes)
+
+    return _code(case, check) | {"format": "NV12" if nv12 else "I420"}
+
+
+def build_chip() -> None:
+    """The chips."""
+    for nv12 in (False, True):
+        chip_of(PictureConfig(width=16, height=16).ctb_log2_size, nv12)
+
+
 def inputs() -> str:
     """The clips by name and length."""
     sources = _sources().items()
@@ -84,3 +112,4 @@ def inputs() -> str:
 
 
 SUITE = Suite(run=run, timeout=7200, prepare=build, count=lambda: len(runs()), inputs=inputs)
+CHIP_SUITE = Suite(run=run_chip, timeout=7200, prepare=build_chip, count=lambda: 2 * len(_small()), inputs=inputs)
