@@ -72,7 +72,7 @@ bench: .venv/.installed
 	$(BIN)/heron bench chip
 
 example: .venv/.installed
-	$(BIN)/python -m examples.verilog.run
+	$(BIN)/python -m verif.example
 
 synth: .venv/.installed
 	$(BIN)/python -m synth

@@ -5,7 +5,6 @@ Leaves chip.v, the testbench's input and the stream in build/example.
 
 import os
 import sys
-from pathlib import Path
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from verif.content import CONTENT
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
 
-HERE = Path(__file__).parent
+TESTBENCH = toolchain.ROOT / "examples" / "verilog" / "testbench.v"
 FOLDER = BUILD / "example"
 WIDTH, HEIGHT, STRIDE, QP = 104, 72, 128, 30
 SOURCE = 0x01000
@@ -51,7 +50,7 @@ def main() -> int:
     log.unlink(missing_ok=True)
     command = [toolchain.verilator(), "--cc", "--exe", "--main", "--timing", "--prefix", "Vtop", "-Mdir", "obj"]
     command += ["--top-module", "testbench", "-Wno-fatal", "-o", "testbench", build.WAIVERS]
-    build.run([*command, HERE / "testbench.v", "chip.v"], FOLDER, log)
+    build.run([*command, TESTBENCH, "chip.v"], FOLDER, log)
     make = ["make", "-C", "obj", "-j", str(os.cpu_count() or 1), "-f", "Vtop.mk", f"PYTHON3={sys.executable}"]
     build.run([*make, "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "testbench"], FOLDER, log)
     stream = FOLDER / "stream.hevc"
