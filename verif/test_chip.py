@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import heron
 from hdl.chip.payloads import ErrorCode, Master
 from hdl.chip.register_map import by_name
 from hdl.params import DEFAULT_PRESET, PRESETS
 from heron.chip_engine import FIRST_ADDRESS, ChipEngine
 from heron.driver import ChipError
+from heron.engines import PIXEL_FORMATS
+from heron.errors import HeronError
 from sim.axi_memory import READ, WRITE
 from sim.toolchain import BUILD, ROOT
 from verif.cases import random_case
@@ -184,6 +187,24 @@ def test_abort_and_reset_at_any_time(chip):
             assert chip.memory.outstanding == (0, 0)
             assert not chip.memory.violations()
             check_chip_picture(chip, config, planes)
+
+
+@pytest.mark.parametrize("pixel_format", PIXEL_FORMATS)
+def test_engine_gives_the_same_stream(pixel_format):
+    """The whole encoder on the chip: parameter sets once, a QP map, a late memory; same bytes as the model."""
+    pictures = [picture(48, 40, seed=seed)[1] for seed in (1, 2)]
+    qp_map = np.array([[20, 40], [51, 0]], np.uint8)
+    by_chip = heron.encode(pictures, engine="chip", pixel_format=pixel_format, qp_map=qp_map, stall_seed=5)
+    by_model = heron.encode(pictures, engine="model", qp_map=qp_map)
+    assert by_chip.data == by_model.data
+    assert all(map(np.array_equal, by_chip.recon[1], by_model.recon[1]))
+    assert by_chip.report["engine"] == "chip" and by_chip.report["cycles"] > 0
+
+
+def test_pixel_format_is_of_the_chip():
+    for engine_name, pixel_format, words in (("model", "nv12", "no memory"), ("chip", "yuyv", "no pixel format")):
+        with pytest.raises(HeronError, match=words):
+            heron.encode([picture()[1]], engine=engine_name, pixel_format=pixel_format)
 
 
 class _Io(ctypes.Structure):
