@@ -49,7 +49,7 @@ def main() -> int:
     log = FOLDER / "build.log"
     log.unlink(missing_ok=True)
     command = [toolchain.verilator(), "--cc", "--exe", "--main", "--timing", "--prefix", "Vtop", "-Mdir", "obj"]
-    command += ["--top-module", "testbench", "-Wno-fatal", "-o", "testbench", build.WAIVERS]
+    command += ["--top-module", "testbench", "-Wno-fatal", "-CFLAGS", "-std=c++20", "-o", "testbench", build.WAIVERS]
     build.run([*command, TESTBENCH, "chip.v"], FOLDER, log)
     make = ["make", "-C", "obj", "-j", str(os.cpu_count() or 1), "-f", "Vtop.mk", f"PYTHON3={sys.executable}"]
     build.run([*make, "CFG_CXXFLAGS_PCH_I=-include", "OPT_FAST=-O1", "testbench"], FOLDER, log)
@@ -67,4 +67,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except toolchain.ToolError as error:
+        sys.exit(str(error))
