@@ -12,8 +12,8 @@ from verif.reference.config import PictureConfig
 BITSTREAM_PER_SAMPLE = 4  # bytes for each luma sample: more than any picture takes
 PAGE = 4096
 FIRST_ADDRESS = 1 << 32
-USERS = ({"readers": [0]}, {"writers": [0]}, {"writers": [1]}, {"readers": [1]})
-"""IDs that may touch the source, the reconstruction, the bitstream and the QP map."""
+USERS = ((0,), ()), ((), (0,)), ((), (1,)), ((1,), ())
+"""IDs that may read, and write, the source, the reconstruction, the bitstream and the QP map."""
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class ChipEngine:
         """Makes these the chip's memory, and nothing else."""
         self.memory.unmap()
         for buffers in pictures:
-            for base, array, users in zip(buffers.bases, buffers.arrays, USERS):
-                self.memory.map(base, array, **users)
+            for base, array, (readers, writers) in zip(buffers.bases, buffers.arrays, USERS):
+                self.memory.map(base, array, readers=readers, writers=writers)
 
     def submit(self, pictures: list[Buffers]) -> None:
         """Maps and queues pictures, two at most; `driver.finish` waits for each."""

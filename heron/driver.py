@@ -30,11 +30,7 @@ class Bus(Protocol):
 
 
 class ChipError(HeronError):
-    """A picture did not end well; `result` says how. Or the chip is none of ours, or does not answer (None)."""
-
-    def __init__(self, message: str, result: "Result | None" = None):
-        super().__init__(message)
-        self.result = result
+    """The chip is none of ours, has no room for another picture, or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +92,14 @@ class Result:
             answer = {2: "SLVERR", 3: "DECERR"}.get(self.resp, str(self.resp))
             return f"BUS_ERROR: {answer} for {self.master} at {self.address:#x}"
         return self.code
+
+
+class PictureError(ChipError):
+    """A picture did not end well; `result` says how."""
+
+    def __init__(self, result: Result):
+        super().__init__(f"picture {result.tag}: {result.explain()}")
+        self.result = result
 
 
 class Driver:
@@ -171,7 +175,7 @@ class Driver:
         self.write("CONTROL", start=1)
 
     def finish(self) -> Result:
-        """Waits for the next picture to end; ChipError when it did not end well, or when the bus gives up waiting."""
+        """Waits for the next picture to end; PictureError when it did not end well, ChipError when the bus gives up."""
         self.write("IRQ_ENABLE", finished=1)
         while not self.read("IRQ_STATUS")["finished"]:
             if not self._bus.wait():
@@ -179,7 +183,7 @@ class Driver:
         result = self._result()
         self.write("IRQ_STATUS", finished=1)
         if result.code != "OK":
-            raise ChipError(f"picture {result.tag}: {result.explain()}", result)
+            raise PictureError(result)
         return result
 
     def abort(self) -> None:

@@ -176,7 +176,7 @@ class AxiMemory:
         """The bursts that ended since the last call, at most the last 65536."""
         result, room = [], (_Burst * 1024)()
         while count := self._library.axi_memory_bursts(self._memory, room, len(room)):
-            result += [Burst(*(getattr(each, name) for name, _ in _Burst._fields_)) for each in room[:count]]
+            result += [Burst(*(getattr(each, name) for name, *_ in _Burst._fields_)) for each in room[:count]]
         return result
 
     def violations(self) -> list[str]:

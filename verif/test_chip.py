@@ -13,7 +13,7 @@ from hdl.chip.payloads import ErrorCode, Master
 from hdl.chip.register_map import by_name
 from hdl.params import DEFAULT_PRESET, PRESETS
 from heron.chip_engine import FIRST_ADDRESS, ChipEngine
-from heron.driver import ChipError
+from heron.driver import ChipError, PictureError
 from heron.engines import PIXEL_FORMATS
 from heron.errors import HeronError
 from sim.axi_memory import READ, WRITE
@@ -74,9 +74,9 @@ def test_pictures_follow_from_the_queue(chip):
     assert [data for data, _, _ in answers] == [expected, expected]
 
 
-def failing(chip, buffers, changes=None) -> "ChipError":
+def failing(chip, buffers, changes=None) -> PictureError:
     """Runs a picture that must not end well; what the driver says."""
-    with pytest.raises(ChipError) as error:
+    with pytest.raises(PictureError) as error:
         chip.run([replace_picture(buffers, changes or {})])
     assert chip.memory.outstanding == (0, 0)
     return error.value
@@ -155,7 +155,7 @@ def test_stuck_bus(chip, channel):
     config, planes = picture()
     chip.driver.write("WATCHDOG", cycles=5000)
     chip.memory.freeze(channel, after=9)
-    with pytest.raises(ChipError) as error:
+    with pytest.raises(PictureError) as error:
         chip.run([chip.place(config, planes)])
     assert error.value.result.code == "WATCHDOG"
     if chip.memory.outstanding != (0, 0):
@@ -179,7 +179,7 @@ def test_abort_and_reset_at_any_time(chip):
             chip.sim.run(delay)
             getattr(chip.driver, how)()
             if how == "abort":
-                with pytest.raises(ChipError) as error:
+                with pytest.raises(PictureError) as error:
                     chip.driver.finish()
                 result = error.value.result
                 assert result.code == "ABORTED"
@@ -271,13 +271,13 @@ class CDriver:
         """A picture of heron.driver, to C."""
         ours = _Picture()
         self.library.heron_picture_init(ctypes.byref(ours))
-        for name, _ in _Picture._fields_:
+        for name, *_ in _Picture._fields_:
             if hasattr(picture, name) and name not in ("source", "recon", "bitstream", "qp_map"):
                 setattr(ours, name, getattr(picture, name))
         for name in ("source", "recon"):
             planes = getattr(picture, name)
             if planes is not None:
-                setattr(ours, name, _Planes(*(getattr(planes, field) for field, _ in _Planes._fields_)))
+                setattr(ours, name, _Planes(*(getattr(planes, field) for field, *_ in _Planes._fields_)))
         ours.write_recon = picture.recon is not None
         ours.bitstream, ours.bitstream_size = picture.bitstream
         ours.use_qp_map, ours.qp_map = picture.qp_map is not None, picture.qp_map or 0

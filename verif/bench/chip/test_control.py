@@ -1,6 +1,7 @@
 """Control, with a bench that plays core, readers, writers and ports: how pictures begin and how they may end."""
 
 import random
+from typing import Any
 
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
@@ -32,7 +33,7 @@ class Bench:
         for name, value in values.items():
             getattr(self.dut, name).value = int(value)
 
-    def get(self, *names: str):
+    def get(self, *names: str) -> Any:
         values = [int(getattr(self.dut, name).value) for name in names]
         return values[0] if len(values) == 1 else tuple(values)
 
