@@ -140,8 +140,12 @@ class Driver:
         self._bus.write(register.offset, word)
 
     def submit(self, picture: Picture) -> None:
-        """Queues a picture: it runs when those before it are done. ChipError when the queue is full."""
-        if self.read("STATUS")["queued"]:
+        """Queues a picture: it runs when those before it are done. ChipError when the queue is full, and after a
+        BUS_ERROR or WATCHDOG until `reset`."""
+        status = self.read("STATUS")
+        if status["fault"] or status["resetting"]:
+            raise ChipError("the chip takes no picture before a reset()")
+        if status["queued"]:
             raise ChipError("a picture waits already; finish() one first")
         self.write("SIZE", width=picture.width, height=picture.height)
         self.write(
@@ -198,7 +202,6 @@ class Driver:
                 raise ChipError("the chip does not come out of reset: the bus owes it answers")
         if self.read("STATUS")["fault"]:
             raise ChipError("the chip could not be reset: the bus owes it answers")
-        self.write("IRQ_STATUS", finished=1, started=1, start_lost=1, fault=1)
 
     def _address(self, name: str, address: int) -> None:
         self.write(f"{name}_LOW", address=address & 0xFFFF_FFFF)

@@ -136,6 +136,8 @@ def test_bus_errors(chip, master, resp):
         assert (result.code, result.master, result.resp) == ("BUS_ERROR", master.name, resp)
         assert result.address == chip.memory.injected(direction, id_)
         assert chip.driver.read("STATUS")["fault"] == 1
+        with pytest.raises(ChipError, match="reset"):
+            chip.submit([chip.place(config, planes)])
         chip.driver.reset()
         check_chip_picture(chip, config, planes, qp_map)
 
@@ -250,6 +252,8 @@ class _Result(ctypes.Structure):
 class CDriver:
     """drivers/c/heron.c, compiled, on a bus of Python."""
 
+    ANYTHING = (1 << 64) - 1  # in what is not looked at
+
     def __init__(self, bus):
         folder = BUILD / "drivers"
         folder.mkdir(parents=True, exist_ok=True)
@@ -276,11 +280,12 @@ class CDriver:
                 setattr(ours, name, getattr(picture, name))
         for name in ("source", "recon"):
             planes = getattr(picture, name)
-            if planes is not None:
-                setattr(ours, name, _Planes(*(getattr(planes, field) for field, *_ in _Planes._fields_)))
+            fields = (getattr(planes, field, self.ANYTHING) for field, *_ in _Planes._fields_)
+            setattr(ours, name, _Planes(*fields))
         ours.write_recon = picture.recon is not None
         ours.bitstream, ours.bitstream_size = picture.bitstream
-        ours.use_qp_map, ours.qp_map = picture.qp_map is not None, picture.qp_map or 0
+        ours.use_qp_map = picture.qp_map is not None
+        ours.qp_map = picture.qp_map if ours.use_qp_map else self.ANYTHING
         return self.library.heron_submit(self.chip, ctypes.byref(ours))
 
     def finish(self) -> tuple[int, _Result]:
@@ -324,9 +329,10 @@ def test_c_driver_tells_what_went_wrong(chip):
     status, result = driver.finish()
     assert (status, result.code, result.master, result.resp) == (-4, ErrorCode.BUS_ERROR, Master.SOURCE, 3)
     assert result.address == chip.memory.injected(READ, 0)
+    assert driver.submit(buffers.picture) == -7
     assert driver.library.heron_reset(driver.chip) == 0
-    for _ in range(2):
-        assert driver.submit(buffers.picture) == 0
+    for picture_ in (buffers.picture, replace(buffers.picture, recon=None)):
+        assert driver.submit(picture_) == 0
     assert driver.submit(buffers.picture) == -2
     assert driver.finish()[0] == 0
     driver.library.heron_abort(driver.chip)

@@ -53,8 +53,8 @@ void heron_picture_init(struct heron_picture *picture) {
     picture->colour_primaries = picture->transfer_characteristics = picture->matrix_coeffs = 2;
 }
 
-static bool planes_fit(const struct heron_planes *planes) {
-    const uint64_t addresses = planes->y | planes->cb | planes->cr;
+static bool planes_fit(const struct heron_planes *planes, bool nv12) {
+    const uint64_t addresses = planes->y | planes->cb | (nv12 ? 0 : planes->cr);
     return addresses >> 40 == 0 && FITS(SOURCE_STRIDE_Y, BYTES, planes->stride_y) &&
            FITS(SOURCE_STRIDE_C, BYTES, planes->stride_c);
 }
@@ -63,8 +63,9 @@ static bool fits(const struct heron_picture *p) {
     return FITS(SIZE, WIDTH, p->width) && FITS(SIZE, HEIGHT, p->height) && FITS(QP, QP, p->qp)
         && FITS(STREAM, LEVEL_IDC, p->level_idc) && FITS(COLOUR, COLOUR_PRIMARIES, p->colour_primaries)
         && FITS(COLOUR, TRANSFER_CHARACTERISTICS, p->transfer_characteristics)
-        && FITS(COLOUR, MATRIX_COEFFS, p->matrix_coeffs) && (p->bitstream | p->qp_map) >> 40 == 0
-        && planes_fit(&p->source) && planes_fit(&p->recon);
+        && FITS(COLOUR, MATRIX_COEFFS, p->matrix_coeffs) && p->bitstream >> 40 == 0
+        && (!p->use_qp_map || p->qp_map >> 40 == 0) && planes_fit(&p->source, p->nv12)
+        && (!p->write_recon || planes_fit(&p->recon, p->nv12));
 }
 
 static void put_planes(const struct heron *chip, uint32_t y, uint32_t stride_y, const struct heron_planes *planes) {
@@ -77,7 +78,9 @@ static void put_planes(const struct heron *chip, uint32_t y, uint32_t stride_y, 
 
 enum heron_status heron_submit(struct heron *chip, const struct heron_picture *p) {
     if (!fits(p)) return HERON_TOO_WIDE;
-    if (GET(STATUS, QUEUED, get(chip, OFFSET(STATUS)))) return HERON_QUEUE_FULL;
+    const uint32_t status = get(chip, OFFSET(STATUS));
+    if (GET(STATUS, FAULT, status) || GET(STATUS, RESETTING, status)) return HERON_FAULT;
+    if (GET(STATUS, QUEUED, status)) return HERON_QUEUE_FULL;
     put(chip, OFFSET(SIZE), PUT(SIZE, WIDTH, p->width) | PUT(SIZE, HEIGHT, p->height));
     put(chip, OFFSET(MODE),
         PUT(MODE, PIXEL_FORMAT, p->nv12) | PUT(MODE, QP_MAP, p->use_qp_map) | PUT(MODE, RECON, p->write_recon)
@@ -92,10 +95,10 @@ enum heron_status heron_submit(struct heron *chip, const struct heron_picture *p
             | PUT(COLOUR, MATRIX_COEFFS, p->matrix_coeffs));
     put(chip, OFFSET(TAG), p->tag);
     put_planes(chip, OFFSET(SOURCE_Y_LOW), OFFSET(SOURCE_STRIDE_Y), &p->source);
-    put_planes(chip, OFFSET(RECON_Y_LOW), OFFSET(RECON_STRIDE_Y), &p->recon);
+    if (p->write_recon) put_planes(chip, OFFSET(RECON_Y_LOW), OFFSET(RECON_STRIDE_Y), &p->recon);
     put_wide(chip, OFFSET(BITSTREAM_LOW), p->bitstream);
     put(chip, OFFSET(BITSTREAM_SIZE), p->bitstream_size);
-    put_wide(chip, OFFSET(QP_MAP_LOW), p->qp_map);
+    if (p->use_qp_map) put_wide(chip, OFFSET(QP_MAP_LOW), p->qp_map);
     put(chip, OFFSET(CONTROL), PUT(CONTROL, START, 1));
     return HERON_DONE;
 }

@@ -28,6 +28,7 @@ enum heron_status {
     HERON_BAD_PICTURE = -4,  /* how it ended is in heron_result.code */
     HERON_STUCK = -5,        /* the bus owes answers: no soft reset */
     HERON_TOO_WIDE = -6,     /* a value does not fit its register */
+    HERON_FAULT = -7,        /* after a bus error or the watchdog: heron_reset first */
 };
 
 /* How a picture ended (ERROR.code of the register map). */
