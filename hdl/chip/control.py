@@ -20,8 +20,9 @@ class Control(wiring.Component):
     End: when the writers are not busy and the ports idle. An abort, an error of the bus, a full buffer, a bad QP map or
     the watchdog stop the picture: `stop` (to the ports) and `clear` (reset of core, readers and writers) are high until
     the ports are idle. A full buffer waits before that until all of it is written.
-    Results: `results` changes with the strobe `finished_set`, and only while `finished` (IRQ_STATUS) is low. The next
-    picture begins 4 cycles later.
+    Results: `results` changes with the strobe `finished_set`, and only while `finished` (IRQ_STATUS) is low. `counters`
+    are taken of a picture that ended well, else 0: the blocks still tell those of the one before. The next picture
+    begins 4 cycles later.
     Fault: after BUS_ERROR and WATCHDOG nothing runs until `soft_reset`. The ports that are not idle when the watchdog
     has come stay stopped; a soft reset ends when they are, or after another `watchdog` cycles in fault again.
     `moving`: something moved on the bus or in the core, for the watchdog. `acknowledged`: bytes of the bitstream.
@@ -234,5 +235,5 @@ class Control(wiring.Component):
             self.results.position.eq(position),
             self.results.cycles.eq(cycles),
             self.results.bits.eq(count << 3),
-            self.results.counters.eq(self.counters),
+            self.results.counters.eq(Mux(code == ErrorCode.OK, self.counters.as_value(), 0)),
         ]

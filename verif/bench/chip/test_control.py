@@ -212,6 +212,7 @@ async def queues_one_picture(dut):
 async def refuses_without_starting(dut):
     await start(dut)
     bench = Bench(dut)
+    bench.set(counters=bench.rng.getrandbits(Packer(Counters).width))  # of the picture before
     job = bench.job()
     job["qp"] = 52
     await bench.submit(job)
@@ -224,6 +225,7 @@ async def refuses_without_starting(dut):
     await bench.cycle(2)
     result = Packer(Results).unpack(bench.get("results"))
     assert (result["code"], result["tag"], result["position"]) == (ErrorCode.BAD_QP, job["tag"], 0)
+    assert not any(result["counters"].values())
     await bench.recovered()
 
 
@@ -354,9 +356,11 @@ async def a_bad_qp_map_stops(dut):
     await start(dut)
     bench = Bench(dut)
     await bench.begin()
+    bench.set(counters=bench.rng.getrandbits(Packer(Counters).width))  # of what the reset may have cleared already
     await bench.strobe("bad_qp_map")
     bench.quiet()
-    assert (await bench.result())["code"] == ErrorCode.BAD_QP_MAP
+    result = await bench.result()
+    assert result["code"] == ErrorCode.BAD_QP_MAP and not any(result["counters"].values())
     await bench.recovered()
 
 
