@@ -13,7 +13,7 @@ from heron.engines import core_params
 from heron.errors import HeronError
 from heron.outputs import write_file
 from sim.toolchain import ROOT
-from sim.verilog import export
+from sim.verilog import export, git_hash
 
 
 def blocks() -> dict[str, tuple[str, str]]:
@@ -27,7 +27,7 @@ def blocks() -> dict[str, tuple[str, str]]:
 
 
 def make_block(name: str, params: Params) -> wiring.Component:
-    """An instance of a block; those that take the core's parameters are given them."""
+    """An instance of a block; those that take the core's parameters are given them, the chip also the commit."""
     known = blocks()
     if name not in known:
         raise HeronError(f"there is no block '{name}'; there are {', '.join(known)}")
@@ -41,7 +41,9 @@ def make_block(name: str, params: Params) -> wiring.Component:
     if len(needed) > 1 or (needed and needed[0].annotation is not Params):
         names = ", ".join(parameter.name for parameter in needed)
         raise HeronError(f"block {name} has parameters of its own ({names}); it is exported as part of another")
-    return block(params) if needed else block()
+    commit = git_hash()[:8] if "git_hash" in inspect.signature(block).parameters else ""
+    identity = {"git_hash": int(commit, 16)} if re.fullmatch("[0-9a-f]{8}", commit) else {}
+    return block(params, **identity) if needed else block()
 
 
 def export_verilog(folder: Path, preset: str, block: str | None = None) -> Path:

@@ -13,12 +13,15 @@ import pytest
 from PIL import Image
 
 import heron
+from hdl.params import Params
 from heron import demo
 from heron.annexb import nal_units, vcl_bits
 from heron.cli import app
+from heron.export import make_block
 from heron.outputs import Outputs
 from heron.video import open_source
 from heron.writers import stream_writer
+from sim.verilog import git_hash
 from verif import decoders
 from verif.content import CONTENT
 from verif.test_tool_sources import HEIGHT, WIDTH, pictures, write_container, write_y4m
@@ -278,6 +281,10 @@ def test_verilog_is_the_same_twice(tmp_path, capfd):
     assert json.loads((tmp_path / "a" / "fetch.json").read_text())["ports"]
     assert run("verilog", "-o", tmp_path / "c", "--block", "nothing") == 2
     assert "no block 'nothing'" in capfd.readouterr().err and not (tmp_path / "c").exists()
+
+
+def test_exported_chip_knows_its_commit():
+    assert f"{make_block('chip', Params()).git_hash:08x}" == git_hash()[:8]
 
 
 def test_every_command_has_help(capsys):
