@@ -72,35 +72,48 @@ def verilate(
     make: Iterable[str],
     target: str,
     headers: dict[str, str] | None = None,
+    public: Iterable[tuple[str, str]] = (),
 ) -> Path:
     """The path of `target`, which Verilator and make produce from the Verilog, `sources` and flags.
 
     sources: C++, SystemVerilog. headers: name to text, for the C++ to include. make: variables and options for make.
+    public: (module, signal) to keep, for VPI to read.
     """
     toolchain.check()
-    flags, make, sources = [*VERILATOR_FLAGS, *flags], list(make), list(sources)
+    flags, make, sources, public = [*VERILATOR_FLAGS, *flags], list(make), list(sources), list(public)
     contents = [source.read_bytes() for source in [WAIVERS, *sources]]
     tools = [toolchain.verilator_version(), sys.version, str(toolchain.verilator_root())]
-    key = digest(exported.text, exported.name, repr(flags), repr(make), target, repr(headers), *tools, *contents)
+    key = digest(
+        exported.text,
+        exported.name,
+        repr(flags),
+        repr(make),
+        target,
+        repr(headers),
+        *tools,
+        *contents,
+        *map(repr, public),
+    )
     folder = BUILD / "sim" / f"{exported.name}-{key}"
     with locked(folder):
         if not (folder / ".done").exists():
             for name, text in (headers or {}).items():
                 (folder / name).write_text(text)
-            _build(exported, folder, flags, sources, make, target)
+            _build(exported, folder, flags, sources, make, target, public)
             (folder / ".done").touch()
     return folder / target
 
 
-def _build(exported, folder: Path, flags, sources, make, target) -> None:
+def _build(exported, folder: Path, flags, sources, make, target, public) -> None:
     log = folder / "build.log"
     log.unlink(missing_ok=True)
     verilog = exported.write(folder)
-    public = folder / "public.vlt"
+    visible = folder / "public.vlt"
     lines = [f'public_flat_rw -module "{exported.name}" -var "{port}"' for port in exported.description["ports"]]
-    public.write_text("\n".join(["`verilator_config", *(lines if "--vpi" in flags else [])]) + "\n")
+    lines += [f'public_flat_rd -module "{module}" -var "{signal}"' for module, signal in public]
+    visible.write_text("\n".join(["`verilator_config", *(lines if "--vpi" in flags else [])]) + "\n")
     command = [toolchain.verilator(), *flags, "--top-module", exported.name, "-Mdir", "."]
-    run([*command, WAIVERS, public, *sources, verilog.name], folder, log)
+    run([*command, WAIVERS, visible, *sources, verilog.name], folder, log)
     # Verilator's own runtime does not depend on the design: compile it once for each set of flags.
     runtime = BUILD / "sim" / f"runtime-{digest(repr(flags), repr(make), toolchain.verilator_version())}"
     for compiled in runtime.glob("verilated*.o"):

@@ -72,8 +72,13 @@ def run_bench(
     return simulate(binary, test_module, name, folder, seed, tests=tests, params=params, env=env, timeout=timeout)
 
 
-def build_bench(exported: Exported, *, all_public: bool = False, memory: bool = False) -> Path:
-    """The simulation of a design with cocotb in it, built or from the cache; options as in `run_bench`."""
+def build_bench(
+    exported: Exported, *, all_public: bool = False, memory: bool = False, public: Iterable[tuple[str, str]] = ()
+) -> Path:
+    """The simulation of a design with cocotb in it, built or from the cache; options as in `run_bench`.
+
+    public: (module, signal) that cocotb can read besides the ports of the top.
+    """
     tracing = (["--trace-fst"] if toolchain.has_fst() else ["--trace"]) if _waves() else []
     libraries = _libraries()
     linker = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
@@ -92,6 +97,7 @@ def build_bench(exported: Exported, *, all_public: bool = False, memory: bool = 
         headers=headers,
         make=[] if all_public else build.BENCH_MAKE,
         target="simulation",
+        public=public,
     )
 
 
