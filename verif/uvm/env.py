@@ -1,0 +1,104 @@
+"""The environment of the chip: agents, monitors, scoreboard, coverage; and the base of its tests."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+from cocotb.triggers import ClockCycles
+from pyuvm import ConfigDB, uvm_env, uvm_subscriber, uvm_test
+
+from hdl.params import PRESETS
+from sim.axi_memory import AxiMemory
+from sim.runner import bench_params
+from verif.bench.streams import start
+from verif.uvm import chip_coverage, code_coverage
+from verif.uvm.coverage import Coverage
+from verif.uvm.host import ChipSequencer
+from verif.uvm.memory_agent import MemoryAgent
+from verif.uvm.register_agent import RegisterAdapter, RegisterAgent
+from verif.uvm.register_model import Registers
+from verif.uvm.scoreboard import BitstreamMonitor, ReconMonitor, Scoreboard
+
+
+class Collector(uvm_subscriber):
+    """Hands what it gets to a sampler of coverage."""
+
+    def __init__(self, name, parent, sampler):
+        self.sampler = sampler
+        super().__init__(name, parent)
+
+    def write(self, item) -> None:
+        self.sampler(item)
+
+
+class ChipEnv(uvm_env):
+    """One chip, its registers and its memory. `coverage` is complete when the run phase is over."""
+
+    def build_phase(self):
+        self.registers = RegisterAgent("registers", self)
+        self.memory = MemoryAgent("memory", self)
+        self.sequencer = ChipSequencer("sequencer", self)
+        self.bitstream = BitstreamMonitor("bitstream", self)
+        self.recon = ReconMonitor("recon", self)
+        self.scoreboard = Scoreboard("scoreboard", self)
+        self.coverage = Coverage((*code_coverage.GOALS, *chip_coverage.GOALS))
+        samplers = chip_coverage.samplers(self.coverage, ConfigDB().get(self, "", "DUT"))
+        self.collectors = {name: Collector(name, self, sampler) for name, sampler in samplers.items()}
+
+    def connect_phase(self):
+        model = Registers()
+        model.map.set_sequencer(self.registers.sequencer, RegisterAdapter())
+        model.map.set_auto_predict(True)
+        chip = self.sequencer
+        chip.registers, chip.memory, chip.bus = model, self.memory, self.registers.sequencer
+        board = self.scoreboard
+        # the verdict on the bytes comes last, and publishes what passed
+        for export in (board.ended_export, self.recon.analysis_export, self.bitstream.analysis_export):
+            chip.ended.connect(export)
+        chip.dropped.connect(board.dropped_export)
+        self.recon.ap.connect(board.recon_export)
+        self.bitstream.ap.connect(board.bitstream_export)
+        sources = {
+            "checked": board.checked,
+            "faults": chip.did,
+            "accesses": self.registers.ap,
+            "bursts": self.memory.ap,
+        }
+        for name, port in sources.items():
+            port.connect(self.collectors[name].analysis_export)
+
+
+class ChipTest(uvm_test):
+    """Resets the chip, runs `story` under an objection, and leaves the coverage where COVERAGE says."""
+
+    def build_phase(self):
+        import cocotb
+
+        params = bench_params()
+        self.dut = cocotb.top
+        ConfigDB().set(self, "*", "DUT", self.dut)
+        ConfigDB().set(self, "*", "MEMORY", AxiMemory())
+        ConfigDB().set(self, "*", "PARAMS", PRESETS[params["preset"]])
+        self.env = ChipEnv("env", self)
+
+    async def run_phase(self):
+        self.raise_objection()
+        await start(self.dut)
+        await ClockCycles(self.dut.clk, 2)
+        await self.story(random.Random(random.getrandbits(64)))
+        await ClockCycles(self.dut.clk, 50)
+        self.drop_objection()
+
+    async def story(self, rng: random.Random) -> None:
+        raise NotImplementedError
+
+    def report_phase(self):
+        where = os.environ.get("HERON_COVERAGE")
+        if where:
+            path = Path(where)
+            total = Coverage(self.env.coverage.goals.values())
+            if path.exists():
+                total.merge(json.loads(path.read_text()))
+            total.merge(self.env.coverage.to_json())
+            path.write_text(json.dumps(total.to_json()))
