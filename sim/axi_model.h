@@ -94,6 +94,8 @@ class AxiMemory {
         std::fill_n(control.freeze, 5, -1);
     }
 
+    void set_beat_bytes(uint32_t beat_bytes) { m_beat_bytes = beat_bytes; }
+
     // `size` bytes at `data` appear at `base` for the IDs whose bit is set; resp != 0: every access gets that answer.
     void map(uint64_t base, uint64_t size, uint8_t* data, uint32_t readers, uint32_t writers, uint32_t resp) {
         m_windows.push_back({base, size, data, {readers, writers}, resp});
@@ -292,7 +294,7 @@ class AxiMemory {
     }
 
     static constexpr size_t KEPT = 1 << 16;
-    const uint32_t m_beat_bytes;
+    uint32_t m_beat_bytes;
     std::vector<Window> m_windows;
     std::deque<Burst> m_reads, m_writes;  // in the order of their addresses
     std::deque<Beat> m_beats;             // that came before their address

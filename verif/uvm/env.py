@@ -5,14 +5,17 @@ import os
 import random
 from pathlib import Path
 
-from cocotb.triggers import ClockCycles
-from pyuvm import ConfigDB, uvm_env, uvm_subscriber, uvm_test
+import cocotb
+from cocotb.triggers import ClockCycles, RisingEdge
+from pyuvm import ConfigDB, uvm_env, uvm_monitor, uvm_subscriber, uvm_test
 
 from hdl.params import PRESETS
 from sim.axi_memory import AxiMemory
 from sim.runner import bench_params
 from verif.bench.streams import start
 from verif.uvm import chip_coverage, code_coverage
+from verif.uvm.build import STAGE_INPUTS
+from verif.uvm.chip_coverage import Sampler
 from verif.uvm.coverage import Coverage
 from verif.uvm.host import ChipSequencer
 from verif.uvm.memory_agent import MemoryAgent
@@ -24,12 +27,42 @@ from verif.uvm.scoreboard import BitstreamMonitor, ReconMonitor, Scoreboard
 class Collector(uvm_subscriber):
     """Hands what it gets to a sampler of coverage."""
 
-    def __init__(self, name, parent, sampler):
-        self.sampler = sampler
+    def __init__(self, name, parent, sample):
+        self.sample = sample
         super().__init__(name, parent)
 
     def write(self, item) -> None:
-        self.sampler(item)
+        self.sample(item)
+
+
+class InsideMonitor(uvm_monitor):
+    """What the pins do not show: the state in which a command meets control, and stages that wait for their input."""
+
+    PERIOD = 61  # cycles between two looks at the stages
+
+    def build_phase(self):
+        inner = ConfigDB().get(self, "", "DUT").inner
+        self.clk = ConfigDB().get(self, "", "DUT").clk
+        self.control = inner.control
+        self.inputs = {
+            stage: tuple(getattr(getattr(inner.core, stage), f"{stream}__{end}") for end in ("valid", "ready"))
+            for stage, stream in STAGE_INPUTS.items()
+        }
+
+    async def run_phase(self):
+        for command in ("abort", "soft_reset"):
+            cocotb.start_soon(self.commands(command))
+        while True:
+            await ClockCycles(self.clk, self.PERIOD)
+            for stage, (valid, ready) in self.inputs.items():
+                if ready.value and not valid.value:
+                    self.sampler.starved(stage)
+
+    async def commands(self, command: str):
+        strobe, state = getattr(self.control, command), self.control.control_state
+        while True:
+            await RisingEdge(strobe)
+            self.sampler.command(command, state.value.to_unsigned())
 
 
 class ChipEnv(uvm_env):
@@ -43,8 +76,11 @@ class ChipEnv(uvm_env):
         self.recon = ReconMonitor("recon", self)
         self.scoreboard = Scoreboard("scoreboard", self)
         self.coverage = Coverage((*code_coverage.GOALS, *chip_coverage.GOALS))
-        samplers = chip_coverage.samplers(self.coverage, ConfigDB().get(self, "", "DUT"))
-        self.collectors = {name: Collector(name, self, sampler) for name, sampler in samplers.items()}
+        sampler = Sampler(self.coverage, ConfigDB().get(self, "", "PARAMS").axi_data_width // 8)
+        names = ("checked", "fault", "access", "burst")
+        self.collectors = {name: Collector(name, self, getattr(sampler, name)) for name in names}
+        self.inside = InsideMonitor("inside", self)
+        self.inside.sampler = sampler
 
     def connect_phase(self):
         model = Registers()
@@ -59,22 +95,15 @@ class ChipEnv(uvm_env):
         chip.dropped.connect(board.dropped_export)
         self.recon.ap.connect(board.recon_export)
         self.bitstream.ap.connect(board.bitstream_export)
-        sources = {
-            "checked": board.checked,
-            "faults": chip.did,
-            "accesses": self.registers.ap,
-            "bursts": self.memory.ap,
-        }
-        for name, port in sources.items():
-            port.connect(self.collectors[name].analysis_export)
+        ports = board.checked, chip.did, self.registers.ap, self.memory.ap
+        for port, collector in zip(ports, self.collectors.values()):
+            port.connect(collector.analysis_export)
 
 
 class ChipTest(uvm_test):
     """Resets the chip, runs `story` under an objection, and leaves the coverage where COVERAGE says."""
 
     def build_phase(self):
-        import cocotb
-
         params = bench_params()
         self.dut = cocotb.top
         ConfigDB().set(self, "*", "DUT", self.dut)

@@ -10,7 +10,7 @@ from cocotb.triggers import ClockCycles
 
 from hdl.chip.payloads import ErrorCode
 from sim.axi_memory import EVERY_BEAT
-from verif.uvm.host import ChipSequence
+from verif.uvm.host import ChipSequence, ChipSequencer
 from verif.uvm.memory_agent import Timing
 from verif.uvm.register_agent import DECERR, OKAY, SLVERR, RegisterItem
 from verif.uvm.register_model import REGISTERS
@@ -154,21 +154,13 @@ class Interrupted(SmallBuffer):
             return "idle"
         picture = self.picture(largest=64)
         await self.submit(picture)
-        if rng.random() < 0.2:  # at once: parameters are checked, nothing is on the bus
-            return "starting"
-        queued = await self.maybe_queue(0.3)
+        if rng.random() < 0.2:  # at once
+            return "running"
+        await self.maybe_queue(0.3)
         cycles = 3000 + 2 * picture.config.width * picture.config.height
         await self.memory.cycles(rng.choice((rng.randrange(64), rng.randrange(cycles), rng.randrange(cycles))))
         status = await self.read("STATUS")
-        return (
-            "next queued"
-            if status["queued"]
-            else "running"
-            if status["busy"]
-            else "just ended"
-            if not queued
-            else "running"
-        )
+        return "next queued" if status["queued"] else "running" if status["busy"] else "idle"
 
 
 class Abort(Interrupted):
@@ -178,7 +170,6 @@ class Abort(Interrupted):
         self.did("abort", await self.moment())
         await self.write("CONTROL", abort=1)
         if self.rng.random() < 0.2:
-            self.did("abort", "stopping")
             await self.write("CONTROL", abort=1)
         await self.until_idle({ErrorCode.OK, ErrorCode.ABORTED})
 
@@ -187,11 +178,9 @@ class SoftReset(Interrupted):
     """CONTROL.soft_reset at any time, also on the heels of an abort."""
 
     async def body(self):
-        state = await self.moment()
+        self.did("soft reset", await self.moment())
         if self.rng.random() < 0.2:
             await self.write("CONTROL", abort=1)
-            state = "stopping"
-        self.did("soft reset", state)
         await self.soft_reset()
 
 
@@ -242,7 +231,6 @@ class BusError(SmallBuffer):
         self.did(f"bus error of {master}", "stopping" if aborted else "next queued" if queued else "alone")
         await self.in_fault()
         self.memory.heal()
-        self.did("soft reset", "fault")
         await self.soft_reset()
 
     async def in_fault(self) -> None:
@@ -259,7 +247,6 @@ class BusError(SmallBuffer):
             await self.memory.cycles(100)
             assert self.memory.traffic() == before, "traffic in fault"
         if self.rng.random() < 0.3:
-            self.did("abort", "fault")
             await self.write("CONTROL", abort=1)
 
 
@@ -409,9 +396,14 @@ class RandomStory(ChipSequence):
         rng = self.rng
         kinds = rng.choices(list(self.KINDS), self.KINDS.values(), k=self.steps)
         for kind in [*kinds, Encode]:
-            self.memory.set_timing(Timing.draw(rng))
-            step = kind(random.Random(rng.getrandbits(64)))
-            self.chip.logger.info("%s, memory %s", step.get_name(), self.memory.timing)
-            await step.start(self.chip)
-            assert not step.running, f"{step.get_name()} leaves {step.running} running"
-            assert not self.memory.windows, f"{step.get_name()} leaves windows"
+            await step(kind, rng, self.chip)
+
+
+async def step(kind: type[ChipSequence], rng: random.Random, chip: ChipSequencer) -> None:
+    """One sequence, on a memory with manners of its own."""
+    chip.memory.set_timing(Timing.draw(rng))
+    sequence = kind(random.Random(rng.getrandbits(64)))
+    chip.logger.info("%s, memory %s", sequence.get_name(), chip.memory.timing)
+    await sequence.start(chip)
+    assert not sequence.running, f"{sequence.get_name()} leaves {sequence.running} running"
+    assert not chip.memory.windows, f"{sequence.get_name()} leaves windows"
