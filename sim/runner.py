@@ -184,5 +184,6 @@ def _cocotb_environment(libraries: Path) -> dict[str, str]:
         "GPI_USERS": ";".join([libpython, cocotb_tools.config.pygpi_entry_point()]),
         "TOPLEVEL_LANG": "verilog",
         "COCOTB_TRUST_INERTIAL_WRITES": "1",
+        "COCOTB_REWRITE_ASSERTION_FILES": "test_*.py *_bench.py",  # and not whatever they import
         "COCOTB_ANSI_OUTPUT": "0",
     }

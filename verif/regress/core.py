@@ -7,11 +7,18 @@ from verif.cases import random_case
 from verif.reference.encoder import encode_picture
 from verif.regress.suites import Suite
 from verif.rtl import check_case, core_of
+from verif.uvm import code_coverage
+from verif.uvm.coverage import Coverage
 
 
 def run(seed: int, waves: Path | None) -> dict:
-    """The case of a seed; returns the core's statistics."""
-    return check_case(random_case(seed, CORE_CTB_LOG2_SIZES), waves)
+    """The case of a seed; returns the core's statistics, and the coverage of what was coded."""
+    case = random_case(seed, CORE_CTB_LOG2_SIZES)
+    statistics = check_case(case, waves)
+    coverage = Coverage(code_coverage.GOALS)
+    result = encode_picture(case.config, *case.planes, trace=True, qp_map=case.qp_map)
+    code_coverage.sample(coverage, case.config, result)
+    return {**statistics, "coverage": coverage.to_json()}
 
 
 def build() -> None:

@@ -11,6 +11,7 @@ from heron.errors import HeronError
 SUITES = {
     "core": "verif.regress.core:SUITE",
     "clips": "verif.regress.clips:SUITE",
+    "chip": "verif.uvm.suite:SUITE",
     "chip-clips": "verif.regress.clips:CHIP_SUITE",
 }
 """Where each suite is, MODULE:NAME; a module is loaded where its suite runs, and not before."""

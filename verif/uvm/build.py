@@ -1,53 +1,70 @@
 """The chip with its memory as a simulation that the environment runs on, and runs of it."""
 
+import os
+import xml.etree.ElementTree
 from pathlib import Path
+from unittest import mock
 
 from hdl.chip.chip import Chip
-from hdl.params import DEFAULT_PRESET, PRESETS
+from hdl.params import PRESETS, Params
+from sim.axi_memory import WithMemory
 from sim.harness import cached_library
-from sim.runner import build_bench, run_built
+from sim.runner import build_bench, simulate
+from sim.verilog import export
+from verif.uvm.chip_coverage import COMMANDS, STAGE_INPUTS, STATUS
 
 TOP = "chip_uvm"
-STAGE_INPUTS = {
-    "fetch": "i_source",
-    "analysis": "i_source",
-    "reconstruction": "i_cu",
-    "entropy": "i_cg",
-    "pack": "i_slice_data",
-}
-"""The stream of each stage that is looked at."""
-CONTROL = ("abort", "soft_reset", "control_state")
-INSIDE = [(f"{TOP}.inner.control", name) for name in CONTROL]
-INSIDE += [
-    (f"{TOP}.inner.core.{stage}", f"{name}__{end}")
-    for stage, name in STAGE_INPUTS.items()
-    for end in ("valid", "ready")
-]
+CHIPS = {"ctu32": PRESETS["ctu32"], "ctu16 with 64 bits": Params(ctb_log2_size=4, axi_data_width=64)}
+DEFAULT_CHIP = "ctu32"
+INSIDE = [(f"{TOP}.inner.control", name) for name in (*COMMANDS[:2], *STATUS)]
+INSIDE += [(f"{TOP}.inner.core.{part}", name) for ends in STAGE_INPUTS.values() for part, name in ends]
 """What monitors see besides the pins: module and signal."""
 
 
-def simulation(preset: str = DEFAULT_PRESET, *, waves: bool = False, coverage: bool = False) -> Path:
-    """The chip of a preset beside a memory, built where it is not yet."""
-    params = PRESETS[preset]
+def simulation(chip: str = DEFAULT_CHIP, *, waves: bool = False) -> Path:
+    """A chip of CHIPS beside a memory, built where it is not yet."""
+    params = CHIPS[chip]
 
     def make() -> Path:
-        return build_bench(Chip(params), TOP, memory=True, waves=waves, public=INSIDE, coverage=coverage)
+        return build_bench(export(WithMemory(Chip(params)), TOP), memory=True, public=INSIDE)
 
-    return cached_library(f"{TOP}{'_waves' * waves}{'_coverage' * coverage}", params, make)
+    with mock.patch.dict(os.environ, HERON_WAVES=str(int(waves))):
+        return cached_library(f"{TOP}_waves" if waves else TOP, params, make)
 
 
 def run(
-    binary: Path, tests: str, seed: int, folder: Path, *, preset: str = DEFAULT_PRESET, waves: bool = False, **params
+    binary: Path,
+    tests: str,
+    seed: int,
+    folder: Path,
+    *,
+    chip: str = DEFAULT_CHIP,
+    waves: bool = False,
+    coverage: Path | None = None,
+    timeout: float = 600,
 ) -> list[str]:
-    """The tests of verif.uvm.tests whose names match `tests`, each from the seed; AssertionError unless all pass."""
-    return run_built(
-        binary,
-        "verif.uvm.tests",
-        TOP,
-        tests=1,
-        seed=seed,
-        folder=folder,
-        params={"preset": preset, **params},
-        env={"COCOTB_TEST_FILTER": tests},
-        waves=waves,
-    )
+    """The tests of verif.uvm.tests whose names match `tests`, each from the seed, on what `simulation` gave.
+
+    AssertionError unless all pass, and it begins with what the first failure says. folder: log, results, waves.
+    coverage: a file to which the hits are added.
+    """
+    environment = {"COCOTB_TEST_FILTER": tests, "HERON_COVERAGE": str(coverage or "")}
+    with mock.patch.dict(os.environ, HERON_WAVES=str(int(waves))):
+        try:
+            return simulate(
+                *(binary, "verif.uvm.tests", TOP, folder, seed),
+                tests=1,
+                params={"chip": CHIPS[chip].to_json()},
+                env=environment,
+                timeout=timeout,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{_first_failure(folder / 'results.xml')}{error}") from None
+
+
+def _first_failure(results: Path) -> str:
+    """What the first failure in a cocotb results file says, as lines; '' without one."""
+    if results.exists():
+        for failure in xml.etree.ElementTree.parse(results).iter("failure"):
+            return f"{failure.get('message')}\n"
+    return ""

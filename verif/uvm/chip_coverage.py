@@ -12,9 +12,18 @@ from verif.uvm.scoreboard import Ended
 MASTER_OF = {place: master for master, place in MASTERS.items()}
 RESPONSES = {OKAY: "OKAY", SLVERR: "SLVERR", DECERR: "DECERR"}
 STALLS = ("fetch", "analysis", "reconstruction", "entropy", "pack", "source", "recon", "bitstream")
-STAGES = ("fetch", "analysis", "reconstruction", "entropy", "pack")
-CONTROL_STATES = ("idle", "check", "run", "stop", "publish", "fault", "reset")
-MOMENTS = ("idle", "running", "next queued")
+STAGE_INPUTS = {
+    "fetch": (("fetch", "i_source__valid"), ("fetch", "i_source__ready")),
+    "analysis": (("analysis", "i_source__valid"), ("analysis", "i_source__ready")),
+    "reconstruction": (("reconstruction", "i_cu__valid"), ("reconstruction", "i_cu__ready")),
+    "entropy": (("coded_units", "o__valid"), ("entropy", "i_cu__ready")),
+    "pack": (("pack", "i_slice_data__valid"), ("pack", "i_slice_data__ready")),
+}
+"""Valid and ready of the stream at each stage's input, by the parts of the core that name them."""
+COMMANDS = ("abort", "soft_reset", "rst")
+STATUS = ("resetting", "fault", "clear", "queued", "busy")
+"""Signals of control that tell its state; the first one that is high counts."""
+STATES = {"resetting": "resetting", "fault": "fault", "clear": "stopping", "queued": "next queued", "busy": "running"}
 QUEUE = ("alone", "next queued")
 CHANNELS = ("AR", "R", "AW", "W", "B")
 REFUSALS = ("BAD_SIZE", "BAD_QP", "BAD_ALIGNMENT", "BAD_STRIDE", "BAD_BUFFER")
@@ -23,11 +32,10 @@ FAULTS = (
     *(f"{code}, {state}" for code in ("BITSTREAM_FULL", "BAD_QP_MAP") for state in QUEUE),
     *(f"bus error of {master}, {state}" for master in MASTERS for state in QUEUE),
     *(f"bus error of {master}, stopping" for master in ("SOURCE", "RECON", "BITSTREAM")),
-    *(f"{how}, {state}" for how in ("abort", "soft reset", "hard reset") for state in MOMENTS),
     *(f"WATCHDOG, {channel} stuck" for channel in CHANNELS),
     "soft reset, stuck bus",
     *(f"start lost, {state}" for state in ("next queued", "fault")),
-    *(f"finished not cleared, {state}" for state in ("next done", "next idle")),
+    *(f"results unread, {then}" for then in ("then read", "then abort", "then soft reset")),
 )
 ANSWERS = ("read OKAY", "read DECERR", "write OKAY", "write SLVERR", "write DECERR", "write of some bytes")
 LATENCIES = {4: "below 4", 20: "below 20", 100: "below 100", 200: "below 200", 1 << 62: "200 and more"}
@@ -52,12 +60,12 @@ GOALS = (
     Goal("fault", "fault x state in which it comes", FAULTS),
     Goal(
         "command",
-        "command x state of control in which it arrives",
-        tuple(f"{command} in {state}" for command in ("abort", "soft_reset") for state in CONTROL_STATES),
+        "abort, soft reset and reset pin x state in which they come",
+        tuple(f"{command}, {state}" for command in COMMANDS for state in (*STATES.values(), "idle")),
     ),
     Goal("bus_error", "master x answer", tuple(f"{m} {r}" for m in MASTERS for r in ("SLVERR", "DECERR"))),
     Goal("stall", "stage kept the one before it waiting", STALLS),
-    Goal("starve", "stage waited for the one before it", STAGES),
+    Goal("starve", "stage waited for the one before it", tuple(STAGE_INPUTS)),
     Goal("latency", "answers of the memory", tuple(f"{d} {n}" for d in ("read", "write") for n in LATENCIES.values())),
     Goal("overtake", "a burst ends before an earlier one", tuple(f"{a} before {b}" for a, b in CROSSINGS)),
     Goal("page", "bursts at a boundary of 4 KB", tuple(f"{m} {e}" for m in MASTERS for e in ("begins", "ends"))),
@@ -119,8 +127,10 @@ class Sampler:
         if (burst.address + burst.beats * self.beat_bytes) % 4096 == 0:
             self.coverage.hit("page", f"{master} ends")
 
-    def command(self, command: str, state: int) -> None:
-        self.coverage.hit("command", f"{command} in {CONTROL_STATES[state]}")
+    def command(self, command: str, status: dict[str, bool]) -> None:
+        """A command, and the signals of STATUS in the cycle of its strobe."""
+        state = next((STATES[name] for name in STATUS if status[name]), "idle")
+        self.coverage.hit("command", f"{command}, {state}")
 
     def starved(self, stage: str) -> None:
         self.coverage.hit("starve", stage)

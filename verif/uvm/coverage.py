@@ -35,8 +35,8 @@ class Coverage:
         self.hits[goal][bin] += int(times)
 
     def to_json(self) -> dict[str, int]:
-        """Bins that were hit, as `goal: bin`."""
-        return {f"{name}: {bin}": n for name, bins in self.hits.items() for bin, n in bins.items() if n}
+        """Hits of every bin, as `goal: bin`."""
+        return {f"{name}: {bin}": n for name, bins in self.hits.items() for bin, n in bins.items()}
 
     def merge(self, other: dict[str, int]) -> None:
         """Adds hits of another run, as `to_json` gives them; goals that are not among these are left out."""

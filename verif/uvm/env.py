@@ -9,13 +9,12 @@ import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 from pyuvm import ConfigDB, uvm_env, uvm_monitor, uvm_subscriber, uvm_test
 
-from hdl.params import PRESETS
+from hdl.params import Params
 from sim.axi_memory import AxiMemory
 from sim.runner import bench_params
 from verif.bench.streams import start
 from verif.uvm import chip_coverage, code_coverage
-from verif.uvm.build import STAGE_INPUTS
-from verif.uvm.chip_coverage import Sampler
+from verif.uvm.chip_coverage import COMMANDS, STAGE_INPUTS, STATUS, Sampler
 from verif.uvm.coverage import Coverage
 from verif.uvm.host import ChipSequencer
 from verif.uvm.memory_agent import MemoryAgent
@@ -41,28 +40,27 @@ class InsideMonitor(uvm_monitor):
     PERIOD = 61  # cycles between two looks at the stages
 
     def build_phase(self):
-        inner = ConfigDB().get(self, "", "DUT").inner
-        self.clk = ConfigDB().get(self, "", "DUT").clk
-        self.control = inner.control
+        dut = ConfigDB().get(self, "", "DUT")
+        self.clk, control, core = dut.clk, dut.inner.control, dut.inner.core
+        self.strobes = {name: getattr(control, name, dut.rst) for name in COMMANDS}
+        self.status = {name: getattr(control, name) for name in STATUS}
         self.inputs = {
-            stage: tuple(getattr(getattr(inner.core, stage), f"{stream}__{end}") for end in ("valid", "ready"))
-            for stage, stream in STAGE_INPUTS.items()
+            stage: [getattr(getattr(core, part), name) for part, name in ends] for stage, ends in STAGE_INPUTS.items()
         }
 
     async def run_phase(self):
-        for command in ("abort", "soft_reset"):
-            cocotb.start_soon(self.commands(command))
+        for command, strobe in self.strobes.items():
+            cocotb.start_soon(self.watch(command, strobe))
         while True:
             await ClockCycles(self.clk, self.PERIOD)
             for stage, (valid, ready) in self.inputs.items():
                 if ready.value and not valid.value:
                     self.sampler.starved(stage)
 
-    async def commands(self, command: str):
-        strobe, state = getattr(self.control, command), self.control.control_state
+    async def watch(self, command: str, strobe):
         while True:
             await RisingEdge(strobe)
-            self.sampler.command(command, state.value.to_unsigned())
+            self.sampler.command(command, {name: bool(signal.value) for name, signal in self.status.items()})
 
 
 class ChipEnv(uvm_env):
@@ -104,11 +102,10 @@ class ChipTest(uvm_test):
     """Resets the chip, runs `story` under an objection, and leaves the coverage where COVERAGE says."""
 
     def build_phase(self):
-        params = bench_params()
         self.dut = cocotb.top
         ConfigDB().set(self, "*", "DUT", self.dut)
         ConfigDB().set(self, "*", "MEMORY", AxiMemory())
-        ConfigDB().set(self, "*", "PARAMS", PRESETS[params["preset"]])
+        ConfigDB().set(self, "*", "PARAMS", Params(**bench_params()["chip"]))
         self.env = ChipEnv("env", self)
 
     async def run_phase(self):

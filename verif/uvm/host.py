@@ -45,6 +45,7 @@ class ChipSequence(uvm_sequence):
         super().__init__(type(self).__name__)
         self.rng = rng
         self.running: list[Picture] = []  # submitted and not yet ended, in order
+        self.stuck: list[Picture] = []  # ended, but the bus may still owe them answers
 
     @property
     def chip(self) -> ChipSequencer:
@@ -150,7 +151,10 @@ class ChipSequence(uvm_sequence):
         self.running.remove(picture)
         self.memory.monitor.collect(self.memory.memory)
         self.chip.ended.write(ended)
-        picture.remove(self.memory)
+        if ended.code == ErrorCode.WATCHDOG:
+            self.stuck.append(picture)
+        else:
+            picture.remove(self.memory)
         await self.write("IRQ_STATUS", finished=1)
         return ended
 
@@ -165,12 +169,13 @@ class ChipSequence(uvm_sequence):
         return found
 
     def drop(self) -> None:
-        """The pictures that are still running never end: tell the scoreboard."""
+        """The pictures that are still running never end, and the bus has drained: tell the scoreboard."""
         self.memory.monitor.collect(self.memory.memory)
-        for picture in self.running:
+        for picture in (*self.running, *self.stuck):
             self.chip.dropped.write(picture)
             picture.remove(self.memory)
         self.running.clear()
+        self.stuck.clear()
 
     async def until_idle(self, allowed: Iterable[ErrorCode]) -> None:
         """Report what ends until nothing runs; what has not ended then was dropped."""

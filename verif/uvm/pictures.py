@@ -19,12 +19,12 @@ STREAM_SLACK = 4096
 
 def stripes(width: int, height: int, rng: np.random.Generator) -> Planes:
     """Waves along one angle, with a little noise: every angular mode in every block size."""
-    angle, length = rng.uniform(0, np.pi), rng.uniform(3, 24)
+    angle, length = rng.uniform(0, np.pi), np.exp(rng.uniform(1, 4.5))
     planes = []
     for shift in (0, 1, 1):
         y, x = np.mgrid[0 : height >> shift, 0 : width >> shift] << shift
         wave = np.sin(2 * np.pi / length * (np.cos(angle) * x + np.sin(angle) * y))
-        noise = rng.normal(0, rng.choice([0, 1, 6]), wave.shape)
+        noise = rng.normal(0, rng.choice([0, 0.5, 4]), wave.shape)
         planes.append(np.clip(128 + rng.uniform(20, 110) * wave + noise, 0, 255).astype(np.uint8))
     return planes[0], planes[1], planes[2]
 
@@ -78,7 +78,7 @@ class Picture(uvm_sequence_item):
         width, height = side(), side()
         if width * height > 4096 and rng.random() < 0.6:
             height = max(16, 4096 // width & ~1)
-        self.content = rng.choice(list(CONTENTS))
+        self.content = rng.choice([*CONTENTS, "stripes", "stripes"])
         has_map = rng.random() < 0.35
         self.config = PictureConfig(
             width=width,
@@ -151,10 +151,8 @@ class Picture(uvm_sequence_item):
         memory.show([window for window in memory.windows if id(window) not in mine])
 
     def owns(self, master: str, address: int) -> bool:
-        """Whether a beat of 16 bytes at this address has a byte of the picture that this master may touch."""
-        return any(
-            window.master == master and window.address // 16 * 16 <= address < window.end for window in self.windows
-        )
+        """Whether the beat at this address has a byte of the picture that this master may touch."""
+        return any(w.master == master and w.address - w.address % self.align <= address < w.end for w in self.windows)
 
     def registers(self) -> dict[str, dict[str, int]]:
         """What the picture registers are told: register, field, value."""

@@ -145,29 +145,26 @@ class BadMap(SmallBuffer):
 
 
 class Interrupted(SmallBuffer):
-    """Shared by abort and resets: a moment, and what is going on in it."""
+    """Shared by abort and resets: something runs, and is at any point of it."""
 
-    async def moment(self) -> str:
-        """Start something and wait until some point of it; what the chip is doing then, for coverage."""
+    async def moment(self) -> None:
         rng = self.rng
         if rng.random() < 0.1:
-            return "idle"
+            return
         picture = self.picture(largest=64)
         await self.submit(picture)
-        if rng.random() < 0.2:  # at once
-            return "running"
-        await self.maybe_queue(0.3)
-        cycles = 3000 + 2 * picture.config.width * picture.config.height
-        await self.memory.cycles(rng.choice((rng.randrange(64), rng.randrange(cycles), rng.randrange(cycles))))
-        status = await self.read("STATUS")
-        return "next queued" if status["queued"] else "running" if status["busy"] else "idle"
+        if rng.random() < 0.2:
+            return
+        await self.maybe_queue(0.4)
+        cycles = 2000 + picture.config.width * picture.config.height
+        await self.memory.cycles(rng.choice((rng.randrange(64), rng.randrange(cycles))))
 
 
 class Abort(Interrupted):
     """CONTROL.abort at any time, at times twice: the running picture ends, the waiting one never begins."""
 
     async def body(self):
-        self.did("abort", await self.moment())
+        await self.moment()
         await self.write("CONTROL", abort=1)
         if self.rng.random() < 0.2:
             await self.write("CONTROL", abort=1)
@@ -175,12 +172,15 @@ class Abort(Interrupted):
 
 
 class SoftReset(Interrupted):
-    """CONTROL.soft_reset at any time, also on the heels of an abort."""
+    """CONTROL.soft_reset at any time, also on the heels of an abort or of itself, and an abort on its own heels."""
 
     async def body(self):
-        self.did("soft reset", await self.moment())
-        if self.rng.random() < 0.2:
-            await self.write("CONTROL", abort=1)
+        await self.moment()
+        for command, chance in (("abort", 0.2), ("soft_reset", 0.2)):
+            if self.rng.random() < chance:
+                await self.write("CONTROL", **{command: 1})
+                if self.rng.random() < 0.3:
+                    await self.write("CONTROL", abort=1)
         await self.soft_reset()
 
 
@@ -188,7 +188,12 @@ class HardReset(Interrupted):
     """The reset pin at any time, for chip and memory: afterwards all registers are as at power-up."""
 
     async def body(self):
-        self.did("hard reset", await self.moment())
+        await self.moment()
+        if self.rng.random() < 0.3:
+            await self.write("CONTROL", **{self.rng.choice(("abort", "soft_reset")): 1})
+        await self.hard_reset()
+
+    async def hard_reset(self) -> None:
         dut = self.chip.dut
         dut.rst.value = 1
         await ClockCycles(dut.clk, self.rng.randint(1, 5))
@@ -204,7 +209,7 @@ class HardReset(Interrupted):
             assert value == register.get_reset(), f"{name} is {value:#x} after a reset"
 
 
-class BusError(SmallBuffer):
+class BusError(HardReset):
     """SLVERR or DECERR on any burst of any master: the error is told, the bus drains, only a reset helps."""
 
     async def body(self):
@@ -216,9 +221,12 @@ class BusError(SmallBuffer):
         self.inject(master, rng.choice((SLVERR, DECERR)), burst, rng.choice((0, 0, 1, 15, EVERY_BEAT)))
         await self.submit(picture)
         queued = await self.maybe_queue(0.3)
-        aborted = rng.random() < 0.15
-        if aborted:
-            await self.memory.cycles(rng.randrange(3000))
+        aborted = rng.random() < 0.3
+        if aborted:  # when the burst is on its way that will be answered with the error
+            for _ in range(300):
+                if self.memory.struck(master) is not None:
+                    break
+                await self.memory.cycles(10)
             await self.write("CONTROL", abort=1)
         allowed = {ErrorCode.OK, ErrorCode.ABORTED} if aborted else {ErrorCode.OK}
         ended = await self.end(allowed, master)
@@ -238,7 +246,6 @@ class BusError(SmallBuffer):
         status = await self.read("STATUS")
         assert status["fault"] and not status["queued"] and not status["busy"], f"after an error STATUS is {status}"
         assert (await self.read("IRQ_STATUS"))["fault"], "a fault without its event"
-        self.drop()
         if self.rng.random() < 0.5:
             self.did("start lost", "fault")
             before = self.memory.traffic()
@@ -260,7 +267,7 @@ class StuckBus(BusError):
         watchdog = self.QUIET + 2 * self.memory.timing.latency[1]
         await self.write("WATCHDOG", cycles=watchdog)
         channel = rng.randrange(5)
-        memory.freeze(channel, rng.choice((0, 1, rng.randrange(20), rng.randrange(300))))
+        memory.freeze(channel, rng.choice((0, 1, rng.randrange(10), rng.randrange(200))))
         await self.submit(self.picture(largest=64))
         ended = await self.end({ErrorCode.OK, ErrorCode.WATCHDOG})
         if ended.code == ErrorCode.WATCHDOG:
@@ -316,9 +323,15 @@ class Unserved(ChipSequence):
         first = await self.results()
         await self.memory.cycles(self.rng.randrange(12_000))
         assert await self.results() == first, "results changed before their event was cleared"
-        self.did("finished not cleared", "next done" if (await self.read("STATUS"))["busy"] else "next idle")
-        for _ in range(2):
-            await self.end()
+        then = self.rng.choice(("then read", "then read", "then abort", "then soft reset"))
+        self.did("results unread", then)
+        if then == "then soft reset":
+            await self.soft_reset()
+            return
+        if then == "then abort":
+            await self.write("CONTROL", abort=1)
+        await self.end()
+        await self.until_idle({ErrorCode.OK} if then == "then read" else {ErrorCode.OK, ErrorCode.ABORTED})
 
 
 class Storm(ChipSequence):
@@ -371,6 +384,17 @@ class Storm(ChipSequence):
         _, found = await register.read()
         wanted = value & ~lanes | other & lanes
         assert found == wanted, f"{register.get_name()} is {found:#x}, should be {wanted:#x}"
+
+
+class Misplaced(ChipSequence):
+    """A mistake of the software, to see that it is noticed: the windows are gone."""
+
+    async def body(self):
+        picture = self.picture()
+        picture.place(self.memory)
+        self.memory.show([window for window in self.memory.windows if window.master != "BITSTREAM"])
+        await self.submit(picture)
+        await self.end()
 
 
 class RandomStory(ChipSequence):

@@ -1,5 +1,6 @@
 """Coverage counts what is there: totals that are known otherwise, and bins that are not known are an error."""
 
+import json
 from collections import Counter
 from unittest import mock
 
@@ -11,7 +12,7 @@ from verif.reference import syntax
 from verif.reference.cabac import REGULAR
 from verif.reference.encoder import encode_picture
 from verif.reference.reconstruction import CU_SPLIT
-from verif.uvm import code_coverage
+from verif.uvm import code_coverage, plan
 from verif.uvm.coverage import Coverage, Goal
 
 
@@ -70,7 +71,9 @@ def test_json_adds_up():
         goal: {bin: n + two.hits[goal][bin] for bin, n in bins.items()} for goal, bins in one.hits.items()
     }
     hit, bins = total.covered()
-    assert hit == len(total.to_json()) and bins == sum(len(goal.bins) for goal in code_coverage.GOALS)
+    assert hit == sum(map(bool, total.to_json().values())) and bins == len(total.to_json()) == sum(
+        len(goal.bins) for goal in code_coverage.GOALS
+    )
     assert sum(len(total.missing(goal)) for goal in total.goals) == bins - hit
 
 
@@ -82,3 +85,24 @@ def test_what_is_no_bin_is_an_error():
         Goal("g", "twice", ("a", "a"))
     with pytest.raises(ValueError, match="goal g"):
         Goal("g", "no bin", ("a",), {"b": "why"})
+
+
+def test_the_plan_has_every_goal(tmp_path, monkeypatch):
+    """The page lists the goals as they are now, and the command fills in numbers."""
+    page = plan.PAGE.read_text()
+    assert plan.BEGIN in page and plan.END in page
+    for goal in plan.GOALS:
+        assert f"| `{goal.name}` | {goal.title} | {len(goal.bins)} |" in page, "run python -m verif.uvm.plan"
+    coverage = Coverage(plan.GOALS)
+    coverage.hit("qp", "51", 3)
+    measured = tmp_path / "coverage.json"
+    measured.write_text(json.dumps({"seeds": {"chip": 7}, "bins": coverage.to_json()}))
+    copy = tmp_path / "plan.md"
+    copy.write_text(page)
+    monkeypatch.setattr(plan, "PAGE", copy)
+    plan.main(measured)
+    assert (
+        "7 seeds of `chip`: 1 of" in copy.read_text()
+        and "| `qp` | QpY of a coding-tree unit | 52 | 1 | 2 |" in copy.read_text()
+    )
+    assert copy.read_text().startswith(page[:200]) and code_coverage.ANALYSIS in copy.read_text()

@@ -16,6 +16,14 @@ class RandomStory(ChipTest):
         await sequences.RandomStory(rng).start(self.env.sequencer)
 
 
+@pyuvm.test()
+class NoRoom(ChipTest):
+    """Fails: the bitstream buffer is not where the chip was told. For the test that failures say what is wrong."""
+
+    async def story(self, rng: random.Random) -> None:
+        await sequences.Misplaced(rng).start(self.env.sequencer)
+
+
 class Directed(ChipTest):
     """One kind of sequence, several times, with a memory that changes its manners in between."""
 
