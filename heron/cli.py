@@ -195,7 +195,7 @@ def presets() -> None:
 def verilog(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for NAME.v and NAME.json.")],
     preset: Preset = DEFAULT_PRESET,
-    block: Annotated[str | None, typer.Option(metavar="NAME", help="One block instead of the core.")] = None,
+    block: Annotated[str | None, typer.Option(metavar="NAME", help="One block instead of the core, or chip.")] = None,
 ) -> None:
     """Write the core, or one of its blocks, as Verilog with a JSON that describes it."""
     from heron.export import export_verilog

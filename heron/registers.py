@@ -141,6 +141,7 @@ def stale(root: Path = ROOT) -> list[str]:
 def main(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail when something is stale.")] = False,
 ) -> None:
+    """Write what is made from hdl/chip/registers.rdl."""
     old = stale()
     if check:
         for name in old:
