@@ -181,9 +181,14 @@ class Driver:
     def finish(self) -> Result:
         """Waits for the next picture to end; PictureError when it did not end well, ChipError when the bus gives up."""
         self.write("IRQ_ENABLE", finished=1)
-        while not self.read("IRQ_STATUS")["finished"]:
+        while True:
+            status = self.read("STATUS")
+            if self.read("IRQ_STATUS")["finished"]:
+                break
+            if not status["busy"] and not status["queued"]:
+                raise ChipError("no picture runs or waits: it was dropped, or never submitted")
             if not self._bus.wait():
-                raise ChipError(f"the chip does not finish; STATUS is {self.read('STATUS')}")
+                raise ChipError(f"the chip does not finish; STATUS is {status}")
         result = self._result()
         self.write("IRQ_STATUS", finished=1)
         if result.code != "OK":

@@ -105,8 +105,12 @@ enum heron_status heron_submit(struct heron *chip, const struct heron_picture *p
 
 enum heron_status heron_finish(struct heron *chip, struct heron_result *result) {
     put(chip, OFFSET(IRQ_ENABLE), PUT(IRQ_ENABLE, FINISHED, 1));
-    while (!GET(IRQ_STATUS, FINISHED, get(chip, OFFSET(IRQ_STATUS))))
+    for (;;) {
+        const uint32_t status = get(chip, OFFSET(STATUS));
+        if (GET(IRQ_STATUS, FINISHED, get(chip, OFFSET(IRQ_STATUS)))) break;
+        if (!GET(STATUS, BUSY, status) && !GET(STATUS, QUEUED, status)) return HERON_NO_PICTURE;
         if (!chip->io.wait(chip->io.context)) return HERON_NOT_FINISHED;
+    }
     const uint32_t error = get(chip, OFFSET(ERROR));
     result->code = (enum heron_error_code)GET(ERROR, CODE, error);
     result->master = (enum heron_master)GET(ERROR, MASTER, error);

@@ -29,6 +29,7 @@ enum heron_status {
     HERON_STUCK = -5,        /* the bus owes answers: no soft reset */
     HERON_TOO_WIDE = -6,     /* a value does not fit its register */
     HERON_FAULT = -7,        /* after a bus error or the watchdog: heron_reset first */
+    HERON_NO_PICTURE = -8,   /* none runs or waits: it was dropped, or never submitted */
 };
 
 /* How a picture ended (ERROR.code of the register map). */
