@@ -49,6 +49,7 @@ class ChipSequence(uvm_sequence):
 
     @property
     def chip(self) -> ChipSequencer:
+        assert isinstance(self.sequencer, ChipSequencer)
         return self.sequencer
 
     @property
@@ -139,7 +140,7 @@ class ChipSequence(uvm_sequence):
         assert picture is self.running[0], f"{picture} ended before {self.running[0]}"
         allowed, error = set(allowed), None
         struck = self.memory.struck(master) if master else None
-        if struck is not None and picture.owns(master, struck):
+        if master and struck is not None and picture.owns(master, struck):
             error = Master[master].value, self.resp, struck
             shared = any(other.owns(master, struck) for other in self.running[1:])  # a beat of two buffers
             allowed = {ErrorCode.BUS_ERROR, *(allowed if shared else ())}

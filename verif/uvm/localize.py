@@ -297,9 +297,10 @@ def _header_element(config: PictureConfig, expected: PictureResult, nal: bytes, 
 
     class Writer(headers.BitWriter):
         def u(self, count, value):
-            frame = sys._getframe(1)
-            while frame.f_code.co_name in ("ue", "se"):
-                frame = frame.f_back
+            depth = 1
+            while sys._getframe(depth).f_code.co_name in ("ue", "se"):
+                depth += 1
+            frame = sys._getframe(depth)
             line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
             lines.extend([f"{frame.f_code.co_name}: {line}"] * count)
             super().u(count, value)

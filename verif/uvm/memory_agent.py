@@ -6,6 +6,7 @@ collects what the memory saw when a picture has ended.
 
 import random
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from cocotb.triggers import ClockCycles
@@ -71,7 +72,7 @@ class MemoryMonitor(uvm_monitor):
         assert not broken, f"the chip broke a rule of the bus: {'; '.join(broken)}"
 
     def check_phase(self):
-        memory = ConfigDB().get(self, "", "MEMORY")
+        memory: Any = ConfigDB().get(self, "", "MEMORY")
         self.collect(memory)
         assert memory.outstanding == (0, 0), f"{memory.outstanding} bursts have no answer at the end"
 
@@ -106,7 +107,8 @@ class MemoryAgent(uvm_agent):
         self.memory.unmap()
         for window in windows:
             direction, id = MASTERS[window.master]
-            self.memory.map(window.address, window.data, **{("readers", "writers")[direction]: (id,)})
+            readers, writers = ((id,), ()) if direction == READ else ((), (id,))
+            self.memory.map(window.address, window.data, readers=readers, writers=writers)
 
     def place(self, size: int, align: int, rng: random.Random, near: tuple[int, ...] = ()) -> int:
         """An address for `size` bytes that is free: anywhere in 40 bits, at times at their end, around a boundary of

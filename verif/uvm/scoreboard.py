@@ -21,7 +21,7 @@ class Ended:
     picture: Picture
     registers: dict[str, int]
     allowed: set[ErrorCode]
-    error: tuple[str, int, int] | None = None
+    error: tuple[int, int, int] | None = None
     bus_bytes: tuple[int, int] | None = None
 
     @property

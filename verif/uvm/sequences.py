@@ -418,7 +418,7 @@ class RandomStory(ChipSequence):
 
     async def body(self):
         rng = self.rng
-        kinds = rng.choices(list(self.KINDS), self.KINDS.values(), k=self.steps)
+        kinds = rng.choices(list(self.KINDS), list(self.KINDS.values()), k=self.steps)
         for kind in [*kinds, Encode]:
             await step(kind, rng, self.chip)
 

@@ -48,6 +48,7 @@ def remaining_values(case, trace) -> Counter:
 def test_totals(seed):
     case, result, coverage = sampled(seed)
     trace, hits = result.trace, coverage.hits
+    assert trace is not None
     blocks, coded = len(trace.tbs), int(trace.tbs[:, 5].sum())
     assert sum(hits["context"].values()) == int((trace.bins[:, 0] == REGULAR).sum())
     assert sum(hits["transform"].values()) == blocks and sum(hits["last"].values()) == 2 * coded

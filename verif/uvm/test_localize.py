@@ -1,6 +1,7 @@
 """Pictures damaged in a known way: what `explain` says must name the damage."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,8 @@ def case(seed: int) -> Case:
     return random_case(seed, (5, 4), 64)
 
 
-def encoded(c: Case, **options):
+def encoded(c: Case, **options) -> Any:
+    """The reference codec's result, with its trace."""
     return encode_picture(c.config, *c.planes, trace=True, qp_map=c.qp_map, **options)
 
 
