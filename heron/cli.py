@@ -183,10 +183,12 @@ def compare(
 @cli.command()
 def presets() -> None:
     """The builds of the core that have a name."""
+    from heron.engines import ENGINES
+
     table = Table("preset", "CTU", "largest picture", "engines", "")
     for name, params in PRESETS.items():
         largest = f"{params.max_width}x{params.max_height}"
-        engines = "rtl, model" if params.ctb_log2_size in CORE_CTB_LOG2_SIZES else "model"
+        engines = ", ".join(ENGINES) if params.ctb_log2_size in CORE_CTB_LOG2_SIZES else "model"
         table.add_row(name, str(params.ctb_size), largest, engines, "default" if name == DEFAULT_PRESET else "")
     Console().print(table)
 

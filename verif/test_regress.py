@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -130,7 +131,9 @@ def test_a_cluster_of_two_workers_gives_the_same(local, tmp_path):
 
 def test_an_interrupt_reports_what_was_done_and_leaves_no_process(tmp_path):
     command = [sys.executable, "-m", "heron.cli", "regress", "--suite", SUITE, "--seeds", "1000", "-o", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # A process that a shell puts into the background ignores interrupts, and so would its children.
+    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeding)
     file = tmp_path / "results.jsonl"
     while not file.exists() or file.read_text().count("\n") < 2:
         assert process.poll() is None

@@ -144,7 +144,7 @@ BAD = {
     "qp in words": (["in.y4m", "-o", "o.hevc", "--qp", "low"], "--qp"),
     "audio only": (["sound.wav", "-o", "o.hevc"], "no video"),
     "not a video": (["notes.txt", "-o", "o.hevc"], "notes.txt"),
-    "unknown engine": (["in.y4m", "-o", "o.hevc", "--engine", "fpga"], "rtl, model"),
+    "unknown engine": (["in.y4m", "-o", "o.hevc", "--engine", "fpga"], "rtl, chip, model"),
     "unknown preset": (["in.y4m", "-o", "o.hevc", "--preset", "big"], "no preset 'big'"),
     "preset without a core": (["in.y4m", "-o", "o.hevc", "--preset", "ctu64", "--engine", "rtl"], "the core has ctu32"),
     "no folder for the trace": (["in.y4m", "-o", "o.hevc", "--trace", "nowhere/t"], "does not exist"),
