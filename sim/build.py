@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from sim import toolchain
+from sim import coverage, toolchain
 from sim.toolchain import BUILD, ToolError
 from sim.verilog import Exported
 
@@ -83,6 +83,7 @@ def verilate(
     flags, make, sources, public = [*VERILATOR_FLAGS, *flags], list(make), list(sources), list(public)
     contents = [source.read_bytes() for source in [WAIVERS, *sources]]
     tools = [toolchain.verilator_version(), sys.version, str(toolchain.verilator_root())]
+    uncounted = coverage.waivers(exported.text, f"{exported.name}.v") if set(coverage.FLAGS) <= set(flags) else []
     key = digest(
         exported.text,
         exported.name,
@@ -93,27 +94,29 @@ def verilate(
         *tools,
         *contents,
         *map(repr, public),
+        *uncounted,
     )
     folder = BUILD / "sim" / f"{exported.name}-{key}"
     with locked(folder):
         if not (folder / ".done").exists():
             for name, text in (headers or {}).items():
                 (folder / name).write_text(text)
-            _build(exported, folder, flags, sources, make, target, public)
+            _build(exported, folder, flags, sources, make, target, public, uncounted)
             (folder / ".done").touch()
     return folder / target
 
 
-def _build(exported, folder: Path, flags, sources, make, target, public) -> None:
+def _build(exported, folder: Path, flags, sources, make, target, public, uncounted) -> None:
     log = folder / "build.log"
     log.unlink(missing_ok=True)
     verilog = exported.write(folder)
-    visible = folder / "public.vlt"
+    config = folder / "signals.vlt"
     lines = [f'public_flat_rw -module "{exported.name}" -var "{port}"' for port in exported.description["ports"]]
     lines += [f'public_flat_rd -module "{module}" -var "{signal}"' for module, signal in public]
-    visible.write_text("\n".join(["`verilator_config", *(lines if "--vpi" in flags else [])]) + "\n")
+    lines = [*(lines if "--vpi" in flags else []), *uncounted]
+    config.write_text("\n".join(["`verilator_config", *lines]) + "\n")
     command = [toolchain.verilator(), *flags, "--top-module", exported.name, "-Mdir", "."]
-    run([*command, WAIVERS, visible, *sources, verilog.name], folder, log)
+    run([*command, WAIVERS, config, *sources, verilog.name], folder, log)
     # Verilator's own runtime does not depend on the design: compile it once for each set of flags.
     runtime = BUILD / "sim" / f"runtime-{digest(repr(flags), repr(make), toolchain.verilator_version())}"
     for compiled in runtime.glob("verilated*.o"):

@@ -6,6 +6,9 @@
 
 #include "Vtop.h"
 #include "verilated.h"
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
 
 #include "axi_interface.h"
 #include "chip_config.inc"  // BUS_BYTES
@@ -26,6 +29,7 @@ class Chip {
         cycle();  // the reset of the core is late
     }
 
+    VerilatedContext& context() { return *m_context; }
     bool irq() const { return m_top->irq; }
 
     // One access of a register; its response, or -1 when there is none in time.
@@ -110,4 +114,7 @@ AxiMemory* chip_memory(void* chip) { return &of(chip).memory; }
 int32_t chip_read(void* chip, uint32_t address, uint32_t* value) { return of(chip).read(address, *value); }
 int32_t chip_write(void* chip, uint32_t address, uint32_t value) { return of(chip).write(address, value); }
 int32_t chip_run(void* chip, uint64_t cycles, int32_t until_irq) { return of(chip).run(cycles, until_irq); }
+#if VM_COVERAGE
+void chip_coverage(void* chip, const char* path) { of(chip).context().coveragep()->write(path); }
+#endif
 }

@@ -4,6 +4,8 @@
 """
 
 import ctypes
+import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from sim.axi_memory import HEADERS, AxiMemory
 from sim.harness import cached_library, shared_library
 
 SOURCE = Path(__file__).with_name("chip.cpp")
+COVERAGE = "HERON_COVERAGE"
 WAIT_CYCLES = 1 << 12
 GIVE_UP_CYCLES = 1 << 26
 
@@ -25,20 +28,19 @@ class SimChip:
     """A running chip: registers by `read`, `write` and `wait`, and its `memory`.
 
     Time moves in accesses, `wait` and `run` alone. progress: called now and then with the memory's cycles so far.
+    HERON_COVERAGE=FOLDER builds it so that it counts lines and toggles (sim/coverage.py), and leaves a file of them in
+    the folder when it ends.
     """
 
     def __init__(self, params: Params, progress: Callable[[int], Any] | None = None):
         self.params = params
         self.progress = progress
         self._silent = 0  # cycles
-        self._library = _load(_build(params))
+        folder = os.environ.get(COVERAGE)
+        self._library = _load(library(params, covered=bool(folder)))
         self._chip = self._library.chip_create()
         self.memory = AxiMemory(self._library, self._library.chip_memory(self._chip))
-
-    def __del__(self):
-        if getattr(self, "_chip", None):
-            self._library.chip_destroy(self._chip)
-            self._chip = None
+        weakref.finalize(self, _end, self._library, self._chip, folder and Path(folder))
 
     def read(self, offset: int) -> int:
         """A register; BusFault where there is none."""
@@ -70,14 +72,24 @@ class SimChip:
             raise BusFault(f"{what} of register {offset:#05x}: {said}")
 
 
-def _build(params: Params) -> Path:
+def library(params: Params, *, covered: bool = False) -> Path:
+    """The chip as a shared library, with its Verilog beside it."""
+
     def make():
         from hdl.chip.chip import Chip
 
         headers = HEADERS | {"chip_config.inc": f"#define BUS_BYTES {params.axi_data_width // 8}\n"}
-        return shared_library(Chip(params), "chip", params, source=SOURCE, headers=headers)
+        return shared_library(Chip(params), "chip", params, source=SOURCE, headers=headers, covered=covered)
 
-    return cached_library("chip", params, make)
+    return cached_library("chip with coverage" if covered else "chip", params, make)
+
+
+def _end(library: ctypes.CDLL, chip: int, folder: Path | None) -> None:
+    """The end of a chip, after which nothing may touch it."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        library.chip_coverage(chip, str(folder / f"{os.getpid()}-{chip:x}.dat").encode())
+    library.chip_destroy(chip)
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -91,6 +103,8 @@ def _load(path: Path) -> ctypes.CDLL:
         "chip_write": (i32, [pointer, u32, u32]),
         "chip_run": (i32, [pointer, u64, i32]),
     }
+    if hasattr(library, "chip_coverage"):
+        signatures["chip_coverage"] = (None, [pointer, ctypes.c_char_p])
     for name, (result, arguments) in signatures.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -17,7 +17,7 @@ from amaranth.lib import wiring
 
 from hdl.params import Params
 from hdl.payloads import Picture
-from sim import build, toolchain
+from sim import build, coverage, toolchain
 from sim.sample_order import GROUP, from_groups, group_count, to_groups
 from sim.toolchain import BUILD, ROOT
 from sim.verilog import export
@@ -260,16 +260,24 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 def shared_library(
-    component, name: str, params: Params, *, source: Path, headers: dict[str, str], waves: bool = False
+    component,
+    name: str,
+    params: Params,
+    *,
+    source: Path,
+    headers: dict[str, str],
+    waves: bool = False,
+    covered: bool = False,
 ) -> Path:
-    """`component` Verilated together with a C++ driver as a shared library; waves: so that it can write them."""
+    """`component` Verilated together with a C++ driver as a shared library; waves, covered: so that it can write waves,
+    or its coverage."""
     flags = ["--exe", "--no-timing", "-o", f"lib{name}.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
     return build.verilate(
         export(component, name, params=params),
-        flags=flags + (toolchain.trace_flags() if waves else []),
+        flags=flags + (toolchain.trace_flags() if waves else []) + (coverage.FLAGS if covered else []),
         sources=[source],
         headers=headers,
-        make=HARNESS_MAKE,
+        make=build.BENCH_MAKE if covered else HARNESS_MAKE,
         target=f"lib{name}.so",
     )
 
