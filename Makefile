@@ -4,10 +4,10 @@ JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 0
 NIGHT_SEEDS ?= 5000
-NIGHTLY := formal conformance regress mutate
+NIGHTLY := formal conformance regress rtl-coverage mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal mutate conformance bench example synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance bench example synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make nightly  $(NIGHTLY), with $(NIGHT_SEEDS) new seeds each night"
 	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention and the buses"
 	@echo "make mutate   mutants of every block against its bench, hours, goes on where it was; the scores into docs"
+	@echo "make rtl-coverage  Verilator's coverage of lines and toggles of the chip, by block, half an hour"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make example  the chip as Verilog in a plain Verilog testbench, in build/example"
@@ -61,6 +62,9 @@ formal: .venv/.installed
 
 mutate: .venv/.installed
 	$(BIN)/python -m verif.mutate --update --jobs $(JOBS)
+
+rtl-coverage: .venv/.installed
+	$(BIN)/python -m verif.rtl_coverage --jobs $(JOBS)
 
 conformance: .venv/.installed
 	$(BIN)/python -m verif.conformance
