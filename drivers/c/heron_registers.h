@@ -479,7 +479,7 @@ extern "C" {
 #define HERON__ERROR__CODE__BAD_QP 2 // QP is above 51.
 #define HERON__ERROR__CODE__BAD_ALIGNMENT 3 // A plane, stride or QP map is not a multiple of the bus width in bytes.
 #define HERON__ERROR__CODE__BAD_STRIDE 4 // A stride is shorter than its row.
-#define HERON__ERROR__CODE__BAD_BUFFER 5 // The bitstream buffer has no bytes, or ends above the 40 bit address space.
+#define HERON__ERROR__CODE__BAD_BUFFER 5 // The bitstream buffer has no bytes; or it, a plane (stride x rows) or the QP map ends above the 40 bit address space.
 #define HERON__ERROR__CODE__BITSTREAM_FULL 16 // The bitstream buffer is too small; it is full to its last byte.
 #define HERON__ERROR__CODE__ABORTED 17 // Software wrote CONTROL.abort.
 #define HERON__ERROR__CODE__BUS_ERROR 18 // SLVERR or DECERR; ERROR.master, ERROR.resp and ERROR_ADDRESS tell where.

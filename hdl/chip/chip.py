@@ -25,7 +25,7 @@ class Chip(wiring.Component):
 
     Pins: `s_axi_*` (AXI4-Lite, 32 bit), `m_axi_*` (AXI4 master: bursts of up to 16 whole beats that cross no 4 KB
     boundary, IDs 0 and 1), `irq` (level). One clock, one synchronous reset.
-    Pictures run one after the other: the next begins 4 cycles after the end of the one before, if it waits in the
+    Pictures run one after the other: the next begins 18 cycles after the end of the one before, if it waits in the
     queue and IRQ_STATUS.finished is clear. Throughput: the core's. Errors and stopping: docs/chip.md.
     git_hash: 32 bits of the commit, for GIT_HASH.
     """
@@ -94,26 +94,19 @@ class Chip(wiring.Component):
 
     def _start(self, m, control, blocks):
         """Jobs of the readers and writers."""
-        active, ctb = control.active, self.p.ctb_size
-        columns, rows = (Signal(10, name=f"ctb_{name}") for name in ("columns", "rows"))  # 512 of 16 in 8192
-        units = Signal(18)
+        active = control.active
         m.d.comb += [
-            columns.eq((active.source.width + (ctb - 1)) >> self.p.ctb_log2_size),
-            rows.eq((active.source.height + (ctb - 1)) >> self.p.ctb_log2_size),
             blocks["source_reader"].job.eq(active.source),
             blocks["recon_writer"].job.eq(active.recon),
             blocks["recon_writer"].enable.eq(active.recon_enable),
             blocks["bitstream_writer"].job.address.eq(active.bitstream_address),
             blocks["bitstream_writer"].job.size.eq(active.bitstream_size),
             blocks["qp_reader"].job.address.eq(active.qp_map_address),
-            blocks["qp_reader"].job.count.eq(units),
+            blocks["qp_reader"].job.count.eq(control.ctus),
         ]
-        # A cycle later than `launch`, for the product.
-        begin = Signal()
-        m.d.sync += [begin.eq(control.launch), units.eq(columns * rows)]
         for name, block in blocks.items():
             if name != "core":
-                m.d.comb += block.start.eq(begin & active.qp_map if name == "qp_reader" else begin)
+                m.d.comb += block.start.eq(control.launch & (active.qp_map if name == "qp_reader" else 1))
 
     def _control(self, m, registers, control, read_port, write_port, blocks):
         writers = blocks["recon_writer"], blocks["bitstream_writer"]

@@ -15,15 +15,16 @@ class Control(wiring.Component):
 
     Commands (strobes of CONTROL): `start` puts `job` into the queue, or, when it is full or the chip is in fault or
     resets, raises `start_lost_set`; `abort`; `soft_reset`. `watchdog`: WATCHDOG.
-    Begin: `launch`, the strobe that starts readers and writers with `active`, comes 3 cycles after a `start` in an idle
-    chip; `o_picture` goes to the core.
+    Begin: `launch`, the strobe that starts readers and writers with `active` and its number of coding-tree units,
+    `ctus`, comes 17 cycles after a `start` in an idle chip, for ConfigCheck takes 15; `o_picture` goes to the core.
     End: when the writers are not busy and the ports idle. An abort, an error of the bus, a full buffer, a bad QP map or
     the watchdog stop the picture: `stop` (to the ports) and `clear` (reset of core, readers and writers) are high until
     the ports are idle. A full buffer waits before that until all of it is written.
     Results: `results` changes with the strobe `finished_set`, and only while `finished` (IRQ_STATUS) is low. `counters`
-    are taken of a picture that ended well, else 0: the blocks still tell those of the one before. The next picture
-    begins 4 cycles later.
-    Fault: after BUS_ERROR and WATCHDOG nothing runs until `soft_reset`. The ports that are not idle when the watchdog
+    are taken of a picture that ended well, else 0: the blocks still tell those of the one before. `launch` of the
+    picture that waits comes 18 cycles later.
+    Fault: after BUS_ERROR and WATCHDOG nothing runs until `soft_reset`. Of the two that one is told which came first,
+    also in a picture that was being stopped for another reason. The ports that are not idle when the watchdog
     has come stay stopped; a soft reset ends when they are, or after another `watchdog` cycles in fault again.
     `moving`: something moved on the bus or in the core, for the watchdog. `acknowledged`: bytes of the bitstream.
     """
@@ -49,6 +50,7 @@ class Control(wiring.Component):
                 "fault_set": Out(1),
                 "results": Out(Results),
                 "active": Out(PictureJob),
+                "ctus": Out(18),
                 "launch": Out(1),
                 "o_picture": Out(stream.Signature(Picture)),
                 "stop": Out(1),
@@ -75,6 +77,7 @@ class Control(wiring.Component):
         error = Signal(BusError)
         m.d.comb += [
             check.job.eq(active),
+            self.ctus.eq(check.ctus),
             error.eq(Mux(self.read_error.valid, self.read_error.as_value(), self.write_error.as_value())),
             self.clear.eq(self.stopping),
             self.stop.eq(self.stopping),
@@ -82,7 +85,7 @@ class Control(wiring.Component):
         self._picture(m)
 
         with m.If(self.start):
-            with m.If(self.queued | self.fault | self.resetting):
+            with m.If(self.queued | self.fault | self.fault_set | self.resetting):
                 m.d.comb += self.start_lost_set.eq(1)
             with m.Else():
                 m.d.sync += [queue.eq(self.job), self.queued.eq(1)]
@@ -115,7 +118,8 @@ class Control(wiring.Component):
 
         # Of a picture that is stopped the bus may still tell an error: that is the worse news.
         where = Signal(BusError)
-        with m.If(running & error.valid & (code != ErrorCode.BUS_ERROR)):
+        faulty = (code == ErrorCode.BUS_ERROR) | (code == ErrorCode.WATCHDOG)
+        with m.If(running & error.valid & ~faulty):
             m.d.sync += [code.eq(ErrorCode.BUS_ERROR), where.eq(error)]
 
         settle = Signal(2)
@@ -130,9 +134,8 @@ class Control(wiring.Component):
                     m.d.sync += [active.eq(queue), self.queued.eq(0), self.busy.eq(1), settle.eq(0)]
                     m.next = "CHECK"
             with m.State("CHECK"):
-                # The verdict is on `active` of the cycle before; the counters start at the picture's.
+                m.d.comb += check.enable.eq(1)
                 m.d.sync += [
-                    settle.eq(1),
                     position.eq(0),
                     count.eq(0),
                     cycles.eq(0),
@@ -142,12 +145,11 @@ class Control(wiring.Component):
                 ]
                 with m.If(reset | self.abort):
                     stop(ErrorCode.ABORTED)
-                with m.Elif(settle[0]):
+                with m.Elif(check.done):
                     with m.If(check.code != ErrorCode.OK):
                         end("PUBLISH", check.code)
                     with m.Else():
                         m.d.comb += self.launch.eq(1)
-                        m.d.sync += settle.eq(0)
                         m.next = "RUN"
             with m.State("RUN"):
                 m.d.comb += running.eq(1)
@@ -171,10 +173,10 @@ class Control(wiring.Component):
                 with m.If(self.idle):
                     m.next = "PUBLISH"
                 with m.Elif(expired):
-                    m.d.sync += code.eq(ErrorCode.WATCHDOG)
+                    with m.If(~faulty & ~error.valid):
+                        m.d.sync += code.eq(ErrorCode.WATCHDOG)
                     m.next = "PUBLISH"
             with m.State("PUBLISH"):
-                faulty = (code == ErrorCode.BUS_ERROR) | (code == ErrorCode.WATCHDOG)
                 with m.If(reset):
                     m.d.sync += [self.busy.eq(0), self.stopping.eq(1), quiet.eq(0)]
                     m.next = "RESET"

@@ -1,6 +1,7 @@
 """ConfigCheck against the rules of the register map, in words of their own."""
 
 import random
+from dataclasses import dataclass
 
 import cocotb
 import pytest
@@ -28,21 +29,62 @@ def good_job(rng: random.Random, p: Params) -> dict:
             "width": width,
             "height": height,
             "nv12": nv12,
-            **{plane: rng.randrange(TOP // align) * align for plane in ("y", "cb", "cr")},
+            **dict.fromkeys(("y", "cb", "cr"), 0),
             "stride_y": -(-columns // align) * align + rng.randrange(4) * align,
             "stride_c": -(-least // align) * align + rng.randrange(4) * align,
         }
 
-    size = rng.choice([1, 100, (1 << 32) - 1, rng.randint(1, (1 << 32) - 1)])
-    job = Packer(PictureJob).unpack(rng.getrandbits(Packer(PictureJob).width))
-    return job | {
+    job = Packer(PictureJob).unpack(rng.getrandbits(Packer(PictureJob).width)) | {
         "source": planes(width),
         "recon": planes(-(-width // 8) * 8),
         "qp": rng.randrange(52),
-        "qp_map_address": rng.randrange(TOP // align) * align,
-        "bitstream_size": size,
-        "bitstream_address": rng.choice([0, TOP - size, rng.randint(0, TOP - size)]),
+        "bitstream_size": rng.choice([1, 100, (1 << 32) - 1, rng.randint(1, (1 << 32) - 1)]),
     }
+    for buffer in buffers(p, job):
+        buffer.put(rng.choice([0, buffer.highest, rng.randrange(0, buffer.highest + 1, buffer.align)]))
+    return job
+
+
+@dataclass
+class Buffer:
+    """The part of a job that holds an address, under `name`; the highest one that leaves room for the buffer."""
+
+    holder: dict
+    name: str
+    size: int
+    align: int
+
+    @property
+    def highest(self) -> int:
+        return (TOP - self.size) // self.align * self.align
+
+    def put(self, address: int) -> None:
+        self.holder[self.name] = address
+
+
+def buffers(p: Params, job: dict) -> list[Buffer]:
+    """All buffers of a job, used or not."""
+    align, source = p.axi_data_width // 8, job["source"]
+    height, found = source["height"], []
+    for name, rows in (("source", height), ("recon", -(-height // 8) * 8)):
+        planes = job[name]
+        for plane in ("y", "cb", "cr"):
+            size = rows * planes["stride_y"] if plane == "y" else rows // 2 * planes["stride_c"]
+            found.append(Buffer(planes, plane, size, align))
+    ctus = -(-source["width"] // p.ctb_size) * -(-height // p.ctb_size)
+    return [
+        *found,
+        Buffer(job, "qp_map_address", ctus, align),
+        Buffer(job, "bitstream_address", job["bitstream_size"], 1),
+    ]
+
+
+def roomy_job(rng: random.Random, p: Params) -> dict:
+    """A job that the chip must take, whatever its sizes and strides become: all buffers at 0."""
+    job = good_job(rng, p)
+    for buffer in buffers(p, job):
+        buffer.put(0)
+    return job
 
 
 def spoil(rng: random.Random, p: Params, job: dict) -> ErrorCode:
@@ -70,18 +112,25 @@ def spoil(rng: random.Random, p: Params, job: dict) -> ErrorCode:
         planes[rng.choice(["stride_y", "stride_c"])] = 0
         if planes is recon:
             job["recon_enable"] = 1
+    elif rng.random() < 0.2:
+        job["bitstream_size"] = 0
     else:
-        job["bitstream_size"] = rng.choice([0, job["bitstream_size"]])
-        job["bitstream_address"] = TOP - job["bitstream_size"] + (1 if job["bitstream_size"] else 0) & TOP - 1
-        if job["bitstream_size"] == 1:
-            job["bitstream_size"] = 2
-            job["bitstream_address"] = TOP - 1
+        job |= {"recon_enable": 1, "qp_map": 1}
+        used = [b for b in buffers(p, job) if b.name != "cr" or not source["nv12"]]
+        buffer = rng.choice([b for b in used if b.size > b.align])
+        buffer.put(rng.choice([buffer.highest + buffer.align, TOP - buffer.align]))
     return which
 
 
 async def verdict(dut, job: dict) -> int:
     dut.job.value = Packer(PictureJob).pack(job)
-    await ClockCycles(dut.clk, ConfigCheck.latency + 1)
+    dut.enable.value = 1
+    await ClockCycles(dut.clk, ConfigCheck.latency)
+    assert not dut.done.value
+    await ClockCycles(dut.clk, 1)
+    assert dut.done.value
+    dut.enable.value = 0
+    await ClockCycles(dut.clk, 1)
     return dut.code.value.to_unsigned()
 
 
@@ -92,6 +141,8 @@ async def takes_what_is_possible(dut):
     for _ in range(300):
         job = good_job(rng, p)
         assert await verdict(dut, job) == ErrorCode.OK, job
+        (ctus,) = (buffer.size for buffer in buffers(p, job) if buffer.name == "qp_map_address")
+        assert dut.ctus.value.to_unsigned() == ctus
 
 
 @cocotb.test()
@@ -105,6 +156,25 @@ async def refuses_each_thing_that_is_not(dut):
         seen.add(code)
         assert await verdict(dut, job) == code, job
     assert len(seen) == 5
+
+
+@cocotb.test()
+async def tells_where_each_buffer_ends(dut):
+    """The highest place of each buffer by itself, and a step above it."""
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for _ in range(20):
+        job = roomy_job(rng, p)
+        job["recon_enable"] = job["qp_map"] = 1
+        for each in buffers(p, job):
+            if each.name == "cr" and job["source"]["nv12"]:
+                continue
+            each.put(each.highest)
+            assert await verdict(dut, job) == ErrorCode.OK, (each.name, job)
+            if each.size > each.align:
+                each.put(each.highest + each.align)
+                assert await verdict(dut, job) == ErrorCode.BAD_BUFFER, (each.name, job)
+            each.put(0)
 
 
 @cocotb.test()
@@ -129,14 +199,14 @@ async def smallest_and_largest(dut):
     await start(dut)
     for name, largest in (("width", p.max_width), ("height", p.max_height)):
         for value, code in ((16, ErrorCode.OK), (14, 1), (18, 0), (15, 1), (largest, 0), (largest + 2, 1), (17, 1)):
-            job = good_job(rng, p)
+            job = roomy_job(rng, p)
             job["recon_enable"] = 0
             job["source"] |= {"stride_y": 1 << 15, "stride_c": 1 << 15, name: value}
             assert await verdict(dut, job) == code, (name, value)
     align = p.axi_data_width // 8
     for nv12 in (0, 1):
         for planes, columns in (("source", 130), ("recon", 136)):
-            job = good_job(rng, p)
+            job = roomy_job(rng, p)
             job["recon_enable"] = 1
             for each in ("source", "recon"):
                 job[each] |= {"width": 130, "nv12": nv12, "stride_y": 1 << 15, "stride_c": 1 << 15}
@@ -166,4 +236,4 @@ async def refuses_each_bit_of_each_address(dut):
 @pytest.mark.parametrize("axi_data_width", [64, 128])
 def test_config_check(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
-    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=5, params=p.to_json())
+    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=6, params=p.to_json())

@@ -6,6 +6,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import ClockCycles, RisingEdge
 
+from hdl.chip.config_check import ConfigCheck
 from hdl.chip.control import Control
 from hdl.chip.payloads import BusError, Counters, ErrorCode, Master, PictureJob, Results
 from hdl.params import Params
@@ -16,7 +17,9 @@ from verif.bench.payload import Packer
 from verif.bench.streams import start
 
 INPUTS = ("start", "abort", "soft_reset", "watchdog", "finished", "writing", "full", "bad_qp_map", "acknowledged")
-FAULTY = (ErrorCode.BUS_ERROR, ErrorCode.WATCHDOG)
+LAUNCH = ConfigCheck.latency + 2  # cycles from a start to `launch`
+DELAYS = [0, 1, 2, 3, LAUNCH // 2, LAUNCH - 2, LAUNCH - 1, LAUNCH, LAUNCH + 1, LAUNCH + 2, LAUNCH + 6]
+"""Of a command after a start."""
 
 
 class Bench:
@@ -108,7 +111,7 @@ async def launches_what_was_submitted(dut):
     bench = Bench(dut)
     job = bench.job()
     await bench.submit(job)
-    assert await bench.until("launch") == 2
+    assert await bench.until("launch") == LAUNCH - 1
     assert Packer(PictureJob).unpack(bench.get("active")) == job
     await bench.cycle(2)
     picture = Packer(Picture).unpack(bench.get("o_picture__payload"))
@@ -203,7 +206,7 @@ async def queues_one_picture(dut):
     bench.set(start=0)
     bench.quiet()
     assert (await bench.result())["tag"] == first["tag"]
-    assert await bench.until("launch", 5) <= 4, "the gap between two pictures"
+    assert await bench.until("launch") <= LAUNCH, "the gap between two pictures"
     await bench.acknowledge()
     assert (await bench.result())["tag"] == second["tag"]
 
@@ -216,7 +219,7 @@ async def refuses_without_starting(dut):
     job = bench.job()
     job["qp"] = 52
     await bench.submit(job)
-    for _ in range(8):
+    for _ in range(LAUNCH + 5):
         await RisingEdge(dut.clk)
         assert bench.get("launch") == 0
         if bench.get("finished_set"):
@@ -230,13 +233,13 @@ async def refuses_without_starting(dut):
 
 
 @cocotb.test()
-@cocotb.parametrize(delay=[0, 1, 2, 3, 4, 5, 9])
+@cocotb.parametrize(delay=DELAYS)
 async def aborts_at_any_time(dut, delay):
     await start(dut)
     bench = Bench(dut)
     for queued in (False, True):
         job = bench.job()
-        launched = delay > 2
+        launched = delay >= LAUNCH
         if launched:
             bench.set(writing=1, idle=0, writes_idle=0)
         await bench.submit(job)
@@ -331,6 +334,62 @@ async def an_error_while_stopping_is_the_worse_news(dut):
 
 
 @cocotb.test()
+@cocotb.parametrize(abort=[False, True], silent=[0, 30, 48, 49, 50, 51, 55, 70])
+async def the_first_of_two_faults_is_told(dut, abort, silent):
+    """A bus that answers with an error and then no more; or that is silent too long, and answers with an error then."""
+    await start(dut)
+    bench = Bench(dut)
+    bench.set(watchdog=50)
+    await bench.begin()
+    await bench.strobe("abort" if abort else "moving")
+    address = 0x12_3456_7890
+    finished = False
+    for cycle in range(110):
+        bench.set(write_error=bus_error(Master.BITSTREAM, 2, address) if cycle == silent else 0)
+        await RisingEdge(dut.clk)
+        finished = finished or bench.get("finished_set")
+        bench.set(finished=finished)
+    assert finished
+    result = Packer(Results).unpack(bench.get("results"))
+    told = tuple(result[name] for name in ("code", "master", "resp", "address"))
+    error, watchdog = (ErrorCode.BUS_ERROR, Master.BITSTREAM, 2, address), (ErrorCode.WATCHDOG, 0, 0, 0)
+    assert told in ([error] if silent < 49 else [watchdog] if silent > 51 else [error, watchdog])
+    assert bench.get("fault", "stop") == (1, 1)
+    await bench.acknowledge()
+    bench.quiet()
+    await bench.strobe("soft_reset")
+    await bench.cycle(4)
+    bench.set(watchdog=0)
+    await bench.recovered()
+
+
+@cocotb.test()
+@cocotb.parametrize(early=[0, 1, 2, 3])
+async def a_start_around_a_fault_is_kept_or_told(dut, early):
+    """A start in the cycles around the one that publishes a fault: dropped with the fault before, lost from then on."""
+    await start(dut)
+    bench = Bench(dut)
+    await bench.begin()
+    await bench.strobe("read_error", bus_error(Master.SOURCE, 2, 0))
+    bench.set(finished=1)  # the fault waits to be told
+    bench.quiet()
+    await bench.cycle(4)
+    if early == 0:
+        await bench.strobe("start")
+        await bench.cycle()
+        assert bench.get("queued") == 1
+    bench.set(finished=0)
+    for cycle in range(1, 4):
+        bench.set(start=cycle == early)
+        await RisingEdge(dut.clk)
+        assert bench.get("start_lost_set") == (cycle == early)
+        assert bench.get("finished_set") == (cycle == 1)
+    bench.set(start=0)
+    await bench.cycle()
+    assert bench.get("queued", "fault") == (0, 1)
+
+
+@cocotb.test()
 async def a_full_buffer_is_written_first(dut):
     await start(dut)
     bench = Bench(dut)
@@ -411,17 +470,18 @@ async def no_watchdog_when_it_is_zero(dut):
 
 
 @cocotb.test()
-@cocotb.parametrize(delay=[0, 1, 2, 3, 4, 5, 9])
+@cocotb.parametrize(delay=DELAYS)
 async def resets_at_any_time(dut, delay):
     await start(dut)
     bench = Bench(dut)
     for told in (False, True):
+        launched = delay >= LAUNCH
         bench.set(finished=told)  # a picture that ended and waits to tell is dropped too
-        if delay > 2:
+        if launched:
             bench.set(writing=1, idle=0, writes_idle=0)
         await bench.submit(bench.job())
         await bench.cycle(delay)
-        if delay > 2:
+        if launched:
             if told:
                 bench.quiet()
                 await bench.cycle(6)
@@ -430,7 +490,7 @@ async def resets_at_any_time(dut, delay):
         for _ in range(10):
             await RisingEdge(dut.clk)
             assert bench.get("finished_set", "launch") == (0, 0)
-        if delay > 2 and not told:
+        if launched and not told:
             assert bench.get("resetting", "stop", "clear") == (1, 1, 1)
         bench.quiet()
         await bench.cycle(6)
@@ -439,4 +499,4 @@ async def resets_at_any_time(dut, delay):
 
 
 def test_control():
-    run_bench(Control(Params()), __name__, "control", tests=25)
+    run_bench(Control(Params()), __name__, "control", tests=55)
