@@ -180,7 +180,7 @@ class Driver:
 
     def finish(self) -> Result:
         """Waits for the next picture to end; PictureError when it did not end well, ChipError when the bus gives up."""
-        self.write("IRQ_ENABLE", finished=1)
+        self.write("IRQ_ENABLE", **self.read("IRQ_ENABLE") | {"finished": 1})
         while True:
             status = self.read("STATUS")
             if self.read("IRQ_STATUS")["finished"]:

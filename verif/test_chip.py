@@ -92,14 +92,17 @@ def test_refuses_before_the_bus_moves(chip):
     config, planes = picture()
     bad_source = replace(chip.place(config, planes).picture.source, cb=FIRST_ADDRESS + 1)
     bad_stride = replace(chip.place(config, planes).picture.source, stride_y=32)
-    cases = {
-        "BAD_SIZE": {"width": 47},
-        "BAD_QP": {"qp": 52},
-        "BAD_ALIGNMENT": {"source": bad_source},
-        "BAD_STRIDE": {"source": bad_stride},
-        "BAD_BUFFER": {"bitstream": (FIRST_ADDRESS, 0)},
-    }
-    for code, changes in cases.items():
+    good = chip.place(config, planes).picture
+    beyond = (1 << 40) - 40 * good.recon.stride_y + 16  # its last beat would be at 2^40
+    cases = [
+        ("BAD_SIZE", {"width": 47}),
+        ("BAD_QP", {"qp": 52}),
+        ("BAD_ALIGNMENT", {"source": bad_source}),
+        ("BAD_STRIDE", {"source": bad_stride}),
+        ("BAD_BUFFER", {"bitstream": (FIRST_ADDRESS, 0)}),
+        ("BAD_BUFFER", {"recon": replace(good.recon, y=beyond)}),
+    ]
+    for code, changes in cases:
         before = [chip.memory.bursts(d, k) for d in (READ, WRITE) for k in range(2)]
         assert failing(chip, chip.place(config, planes), changes).result.code == code
         assert [chip.memory.bursts(d, k) for d in (READ, WRITE) for k in range(2)] == before
@@ -129,13 +132,18 @@ def test_bus_errors(chip, master, resp):
     """An error on any burst of any master: told with its address, drained, and after a soft reset all is well."""
     config, planes = picture(cu_qp_delta_enabled=1)
     qp_map = np.full(config.ctus, 31, np.uint8)
+    data = encode_picture(config, *planes, qp_map=qp_map).data
     direction = READ if master in (Master.SOURCE, Master.QP_MAP) else WRITE
     id_ = {Master.SOURCE: 0, Master.QP_MAP: 1, Master.RECON: 0, Master.BITSTREAM: 1}[master]
     for burst in (0, 1, 7) if master != Master.QP_MAP else (0,):
         chip.memory.inject(direction, id_, resp, burst)
-        result = failing(chip, chip.place(config, planes, qp_map)).result
+        buffers = chip.place(config, planes, qp_map)
+        result = failing(chip, buffers).result
         assert (result.code, result.master, result.resp) == ("BUS_ERROR", master.name, resp)
         assert result.address == chip.memory.injected(direction, id_)
+        if master == Master.BITSTREAM:  # the bytes before the burst that failed, and no later ones
+            assert result.position == result.address - buffers.bases[2]
+            assert buffers.arrays[2][: result.position].tobytes() == data[: result.position]
         assert chip.driver.read("STATUS")["fault"] == 1
         with pytest.raises(ChipError, match="reset"):
             chip.submit([chip.place(config, planes)])
@@ -190,6 +198,17 @@ def test_abort_and_reset_at_any_time(chip):
             assert chip.memory.outstanding == (0, 0)
             assert not chip.memory.violations()
             check_chip_picture(chip, config, planes)
+
+
+def test_finish_keeps_other_interrupts_enabled(chip):
+    config, planes = picture()
+    driver = CDriver(chip.sim)
+    for finish in (chip.driver.finish, driver.finish):
+        chip.driver.write("IRQ_ENABLE", start_lost=1, fault=1)
+        chip.submit([chip.place(config, planes)])
+        finish()
+        assert chip.driver.read("IRQ_ENABLE") == {"finished": 1, "started": 0, "start_lost": 1, "fault": 1}
+    chip.driver.write("IRQ_ENABLE")
 
 
 @pytest.mark.parametrize("pixel_format", PIXEL_FORMATS)

@@ -104,7 +104,7 @@ enum heron_status heron_submit(struct heron *chip, const struct heron_picture *p
 }
 
 enum heron_status heron_finish(struct heron *chip, struct heron_result *result) {
-    put(chip, OFFSET(IRQ_ENABLE), PUT(IRQ_ENABLE, FINISHED, 1));
+    put(chip, OFFSET(IRQ_ENABLE), get(chip, OFFSET(IRQ_ENABLE)) | PUT(IRQ_ENABLE, FINISHED, 1));
     for (;;) {
         const uint32_t status = get(chip, OFFSET(STATUS));
         if (GET(IRQ_STATUS, FINISHED, get(chip, OFFSET(IRQ_STATUS)))) break;
