@@ -6,6 +6,7 @@
 import ctypes
 import importlib.metadata
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ SOURCE = Path(__file__).with_name("harness.cpp")
 WATCHDOG_CYCLES = 500_000
 PROGRESS_CYCLES = 1 << 17
 HARNESS_MAKE = ["OPT_FAST=-O2", "OPT_SLOW=-O1", "OPT_GLOBAL=-O2"]
+STATS = "stats.inc"
 STAT_PREFIX = "stat_"
 STALL_PREFIX = "stall_"
 
@@ -120,14 +122,16 @@ class Core:
         self.watchdog = watchdog
         traced = waves is not None
         if component is None:
-            from hdl.core import Core as CoreComponent
 
-            component = CoreComponent(params)
-            label = f"{name} with waves" if traced else name
-            library = cached_library(label, params, lambda: _build(component, name, params, traced))
+            def make() -> Path:
+                from hdl.core import Core as CoreComponent
+
+                return _build(CoreComponent(params), name, params, traced)
+
+            library = cached_library(f"{name} with waves" if traced else name, params, make)
         else:
             library = _build(component, name, params, traced)
-        self._stats = [port.removeprefix(STAT_PREFIX) for port in _statistics(component)]
+        self._stats = _statistics(library)
         self._library = _load(library)
         self._harness = self._library.heron_create()
         if waves is not None:
@@ -302,12 +306,12 @@ def cached_library(name: str, params: Params, make: Callable[[], Path]) -> Path:
         return library
 
 
-def _statistics(component) -> list[str]:
-    """Names of the outputs that are read after a picture."""
-    return [name for name in component.signature.members if name.startswith(STAT_PREFIX)]
+def _statistics(library: Path) -> list[str]:
+    """Names of the statistics that a library of `_build` reads after a picture, in its order."""
+    return re.findall(rf"S\({STAT_PREFIX}(\w+)\)", library.with_name(STATS).read_text())
 
 
 def _build(component, name: str, params: Params, waves: bool) -> Path:
-    ports = _statistics(component)
-    headers = {"stats.inc": f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in ports)}\n"}
+    ports = [name for name in component.signature.members if name.startswith(STAT_PREFIX)]
+    headers = {STATS: f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in ports)}\n"}
     return shared_library(_LateReset(component), name, params, source=SOURCE, headers=headers, waves=waves)

@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 
-from hdl.chip.chip import Chip
 from hdl.chip.register_map import registers
 from hdl.params import DEFAULT_PRESET, PRESETS
+from heron.export import make_block
 from sim import build, toolchain
 from sim.toolchain import BUILD
-from sim.verilog import export
+from sim.verilog import export, git_hash
 from verif.content import CONTENT
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
@@ -44,7 +44,7 @@ def main() -> int:
     planes = CONTENT["text"](WIDTH, HEIGHT, np.random.default_rng(1))
     write_inputs(planes)
     print(f"exporting the chip to {FOLDER / 'chip.v'}", flush=True)
-    export(Chip(params), "chip", params=params).write(FOLDER)
+    export(make_block("chip", params), "chip", params=params).write(FOLDER)
     print("building the testbench with Verilator: some minutes", flush=True)
     log = FOLDER / "build.log"
     log.unlink(missing_ok=True)
@@ -56,7 +56,11 @@ def main() -> int:
     stream = FOLDER / "stream.hevc"
     stream.unlink(missing_ok=True)
     build.run([FOLDER / "obj" / "testbench"], FOLDER, FOLDER / "run.log")
-    print((FOLDER / "run.log").read_text(), end="")
+    log_text = (FOLDER / "run.log").read_text()
+    print(log_text, end="")
+    if f"commit {git_hash()[:8]}\n" not in log_text:
+        print(f"GIT_HASH is not the commit {git_hash()[:8]}")
+        return 1
     config = PictureConfig(width=WIDTH, height=HEIGHT, qp=QP, ctb_log2_size=params.ctb_log2_size)
     expected = encode_picture(config, *planes).data
     if stream.read_bytes() != expected:

@@ -133,6 +133,8 @@ module testbench;
         #1 rst = 0;
         read(`HERON_ID);
         if (value != 32'h4e524548) $fatal(1, "no Heron: ID is %h", value);
+        read(`HERON_GIT_HASH);
+        $display("commit %h", value);
 
         write(`HERON_SIZE, {2'd0, 14'd`HEIGHT, 2'd0, 14'd`WIDTH});
         write(`HERON_MODE, 32'h61);  // NV12, reconstruction, parameter sets

@@ -1,5 +1,8 @@
 """The C++ harness, driving a core that echoes its input."""
 
+import gc
+import warnings
+
 import numpy as np
 import pytest
 
@@ -123,3 +126,17 @@ def test_waves_are_complete_when_the_core_is_closed(tmp_path):
         assert header == 0 and end > 0
     else:
         assert b"$enddefinitions" in waves and b"i_source__valid" in waves and waves.count(b"\n#") > 100
+
+
+def test_a_cached_core_is_not_made_again(monkeypatch):
+    """Its statistics come with the library; nothing is elaborated, or left over for Amaranth to warn of."""
+    library = harness._build(EchoCore(PARAMS), "echo", PARAMS, False)
+    monkeypatch.setattr(harness, "cached_library", lambda *_: library)
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        cached = Core(PARAMS, watchdog=20_000)
+        gc.collect()
+    assert not warned
+    source = planes(16, 16)
+    _, recon, stats = cached.encode_picture(picture(16, 16), source)
+    assert all(map(np.array_equal, recon, coded(source)))
+    assert stats["bins"] == 16 * 16 * 3 // 2 // 8 and stats["qps"] == 0 and list(stats["stall_cycles"]) == ["bytes"]
