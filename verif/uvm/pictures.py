@@ -12,24 +12,34 @@ from verif.cases import QP_MAPS
 from verif.content import CONTENT, Planes
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import PictureResult, encode_picture
+from verif.reference.tables import INTRA_PRED_ANGLE
 from verif.uvm.memory_agent import ADDRESS_END, MemoryAgent, Window
 
 STREAM_SLACK = 4096
 
 
 def stripes(width: int, height: int, rng: np.random.Generator) -> Planes:
-    """Waves along one angle, with a little noise: every angular mode in every block size."""
-    angle, length = rng.uniform(0, np.pi), np.exp(rng.uniform(1, 4.5))
+    """Waves that are constant along the direction of one angular mode, or along any: each mode in each block size."""
+    horizontal, slope = rng.random() < 0.5, rng.choice(MODE_SLOPES) if rng.random() < 0.8 else rng.uniform(-1, 1)
+    length, height_of_wave = np.exp(rng.uniform(1, 4.5)), rng.uniform(10, 110)
     planes = []
     for shift in (0, 1, 1):
         y, x = np.mgrid[0 : height >> shift, 0 : width >> shift] << shift
-        wave = np.sin(2 * np.pi / length * (np.cos(angle) * x + np.sin(angle) * y))
-        noise = rng.normal(0, rng.choice([0, 0.5, 4]), wave.shape)
-        planes.append(np.clip(128 + rng.uniform(20, 110) * wave + noise, 0, 255).astype(np.uint8))
+        across = y + slope * x if horizontal else x + slope * y
+        wave = np.sin(2 * np.pi / length * across + rng.uniform(0, 2 * np.pi))
+        planes.append(np.clip(128 + height_of_wave * wave, 0, 255).astype(np.uint8))
     return planes[0], planes[1], planes[2]
 
 
+def grained(planes: Planes, rng: np.random.Generator) -> Planes:
+    """With noise of some strength on it: small levels beside the large ones of the picture."""
+    strength = np.exp(rng.uniform(-1, 2.5))
+    y, u, v = (np.clip(p + rng.normal(0, strength, p.shape), 0, 255).astype(np.uint8) for p in planes)
+    return y, u, v
+
+
 CONTENTS = CONTENT | {"stripes": stripes}
+MODE_SLOPES = np.unique(INTRA_PRED_ANGLE[2:]) / 32
 
 
 class Plane:
@@ -41,6 +51,11 @@ class Plane:
         self.data = self._whole[: (rows - 1) * stride + -(-columns // align) * align]
         self.before = self.data.copy()
         self.address = 0
+
+    @property
+    def size(self) -> int:
+        """What the chip takes for its size: it must end within the address space."""
+        return self._whole.size
 
     def view(self) -> np.ndarray:
         """The rows as an array, to fill or to look at."""
@@ -96,6 +111,8 @@ class Picture(uvm_sequence_item):
             matrix_coeffs=rng.choice((1, 2, 6, 9)),
         )
         self.planes = CONTENTS[self.content](width, height, fill)
+        if rng.random() < 0.25:
+            self.planes = grained(self.planes, fill)
         self.qp_map = QP_MAPS[rng.choice(list(QP_MAPS))](self.config.ctus, fill) if has_map else None
         self.nv12, self.wants_recon = rng.random() < 0.5, rng.random() < 0.7
         self.room: int | None = None  # None: enough
@@ -127,16 +144,18 @@ class Picture(uvm_sequence_item):
         self.bitstream = self.fill.integers(0, 256, max(room, 1), np.uint8)
         self.bitstream_before = self.bitstream.copy()
         self.bitstream_size = room
-        pieces = [(plane.data, "SOURCE", self.align) for plane in self.source]
-        pieces += [(plane.data, "RECON", self.align) for plane in self.recon] + [(self.bitstream, "BITSTREAM", 1)]
+        pieces = [(plane.data, plane.size, "SOURCE") for plane in self.source]
+        pieces += [(plane.data, plane.size, "RECON") for plane in self.recon]
+        pieces.append((self.bitstream, self.bitstream.size, "BITSTREAM"))
         if self.qp_map is not None:
             self.map_bytes = np.full(-(-self.qp_map.size // self.align) * self.align, 0xFF, np.uint8)
             self.map_bytes[: self.qp_map.size] = self.qp_map.reshape(-1)
-            pieces.append((self.map_bytes, "QP_MAP", self.align))
+            pieces.append((self.map_bytes, self.map_bytes.size, "QP_MAP"))
         self.windows, kept = [], list(memory.windows)
-        for data, master, align in pieces:
+        for data, size, master in pieces:
             near = tuple(window.end for window in memory.windows)
-            window = Window(memory.place(data.size, align, rng, near), data, master)
+            align = 1 if master == "BITSTREAM" else self.align
+            window = Window(memory.place(size, align, rng, near), data, master)
             memory.windows.append(window)
             self.windows.append(window)
         memory.show([*kept, *self.windows])

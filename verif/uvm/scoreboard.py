@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from pyuvm import uvm_analysis_port, uvm_scoreboard, uvm_subscriber
 
-from hdl.chip.payloads import ErrorCode
+from hdl.chip.payloads import ErrorCode, Master
 from verif.uvm.localize import explain
 from verif.uvm.pictures import Picture
 
@@ -77,7 +77,7 @@ class Scoreboard(uvm_scoreboard):
 
     OK: all bytes, all samples, nothing beside them. BITSTREAM_FULL: the buffer's bytes are the first of the stream.
     Any other end: the bytes up to the position are the stream's, and whatever else was written is what belongs there;
-    so it is for a picture that was dropped.
+    so it is for a picture that was dropped. An error of the bitstream: the position is where it struck.
     Fails at the end when nothing was compared. `checked` publishes each picture that passed.
     """
 
@@ -122,6 +122,9 @@ class Scoreboard(uvm_scoreboard):
         assert position <= min(picture.bitstream_size, len(right)), f"position {position} too far: {picture}"
         if code == ErrorCode.BITSTREAM_FULL:
             assert position == picture.bitstream_size < len(right), f"full at {position} of {len(right)}: {picture}"
+        if code == ErrorCode.BUS_ERROR and Master(ended.registers["ERROR.master"]) == Master.BITSTREAM:
+            before_error = max(0, ended.registers["ERROR_ADDRESS"] - picture.bitstream_address)
+            assert position == before_error, f"{before_error} bytes before the error, position {position}: {picture}"
         if code == ErrorCode.OK:
             self.compared += 1
             data = buffer[:position].tobytes()

@@ -11,7 +11,7 @@ from cocotb.triggers import ClockCycles
 from hdl.chip.payloads import ErrorCode
 from sim.axi_memory import EVERY_BEAT
 from verif.uvm.host import ChipSequence, ChipSequencer
-from verif.uvm.memory_agent import Timing
+from verif.uvm.memory_agent import ADDRESS_END, Timing
 from verif.uvm.register_agent import DECERR, OKAY, SLVERR, RegisterItem
 from verif.uvm.register_model import REGISTERS
 
@@ -55,6 +55,16 @@ class Refused(ChipSequence):
             row = row // 2 if chroma and not picture.nv12 else row
             return {f"{name}_STRIDE_{'C' if chroma else 'Y'}": {"bytes": (row - 1) // align * align}}
 
+        def beyond() -> dict[str, dict[str, int]]:
+            """A plane or the QP map from where it does not end within the address space."""
+            sets = [("SOURCE", picture.source), ("RECON", picture.recon)]
+            sizes = {f"{name}_{k}": plane.size for name, set_ in sets for k, plane in zip(("Y", "CB", "CR"), set_)}
+            if picture.qp_map is not None:
+                sizes["QP_MAP"] = picture.qp_map.size
+            name, size = rng.choice([(name, size) for name, size in sizes.items() if size > align])
+            address = ADDRESS_END - rng.choice((align, -(-size // align) * align - align))
+            return {f"{name}_LOW": {"address": address & 0xFFFF_FFFF}, f"{name}_HIGH": {"address": address >> 32}}
+
         size = [{"width": w} for w in (0, 2, 14, width | 1, self.chip.params.max_width + 2, 0x3FFE)]
         size += [{"height": h} for h in (0, 14, height | 1, self.chip.params.max_height + 2)]
         addresses = [f"{name}_{plane}_LOW" for name in planes for plane in ("Y", "CB", *["CR"] * (not picture.nv12))]
@@ -67,6 +77,7 @@ class Refused(ChipSequence):
                 (ErrorCode.BAD_ALIGNMENT, unaligned(rng.choice(addresses), "address")),
                 (ErrorCode.BAD_ALIGNMENT, unaligned(rng.choice(strides), "bytes")),
                 (ErrorCode.BAD_STRIDE, short_stride()),
+                (ErrorCode.BAD_BUFFER, beyond()),
                 (ErrorCode.BAD_BUFFER, {"BITSTREAM_SIZE": {"bytes": 0}}),
                 (
                     ErrorCode.BAD_BUFFER,
@@ -239,7 +250,11 @@ class BusError(HardReset):
         self.did(f"bus error of {master}", "stopping" if aborted else "next queued" if queued else "alone")
         await self.in_fault()
         self.memory.heal()
-        await self.soft_reset()
+        await self.recover()
+
+    async def recover(self) -> None:
+        """Mostly a soft reset; the pin helps as well."""
+        await (self.hard_reset() if self.rng.random() < 0.2 else self.soft_reset())
 
     async def in_fault(self) -> None:
         """Nothing starts in fault, and the waiting picture is gone."""
@@ -278,7 +293,7 @@ class StuckBus(BusError):
                 await self.soft_reset(stuck=True)
             self.memory.heal()
             await self.memory.cycles(rng.randrange(400))
-            await self.soft_reset()
+            await self.recover()
         self.memory.heal()
         await self.write("WATCHDOG", cycles=WATCHDOG_RESET)
 
