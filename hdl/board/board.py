@@ -1,6 +1,8 @@
 """The board: the core behind a serial line."""
 
-from amaranth import Cat, ClockDomain, ClockSignal, Const, DomainRenamer, Module, Mux, ResetSignal, Signal, Value
+from types import SimpleNamespace
+
+from amaranth import ClockDomain, ClockSignal, DomainRenamer, Module, Mux, ResetSignal, Signal, Value
 from amaranth.lib import fifo, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,15 +17,15 @@ from hdl.board.self_test import SelfTest
 from hdl.board.server import Server
 from hdl.board.uart_receiver import UartReceiver
 from hdl.board.uart_transmitter import UartTransmitter
-from hdl.common.streams import connect
+from hdl.common.streams import Fifo, connect
 from hdl.core import Core
 from hdl.params import Params
-from hdl.payloads import Samples
+from hdl.payloads import Byte
 
 RESET, TEST = 0, 1
 """Bits of `i_button`."""
 RECEIVE_BYTES = 8192
-SOURCE_GROUPS = 1024
+SOURCE_BYTES = 8192
 OUTPUT_BYTES = 4096
 
 
@@ -58,20 +60,23 @@ class Board(wiring.Component):
             "self_test": SelfTest(self.p),
             "leds": Leds(self.clock_hz),
         }
-        cleared = {
-            "core": self.core,
+        of_picture = {
+            "source": fifo.SyncFIFOBuffered(width=8, depth=SOURCE_BYTES),
             "grouper": Grouper(),
-            "source": fifo.SyncFIFOBuffered(width=Samples.as_shape().size, depth=SOURCE_GROUPS),
+            "core": self.core,
+            "coded": Fifo(Byte, 2),
             "output": OutputBuffer(OUTPUT_BYTES),
         }
-        for domain, of_domain in (("board", blocks), ("picture", cleared)):
-            for name, block in of_domain.items():
+        for domain, its_blocks in (("board", blocks), ("picture", of_picture)):
+            for name, block in its_blocks.items():
                 m.submodules[name] = DomainRenamer(domain)(block)
-                setattr(self, name, block)
-        self._line(m)
-        self._picture(m)
-        self._words(m)
-        self._lights(m)
+        b = SimpleNamespace(**blocks, **of_picture)
+        self._line(m, b)
+        self._source(m, b)
+        self._output(m, b)
+        self._test(m, b)
+        self._words(m, b)
+        self._lights(m, b)
         return m
 
     def _domains(self, m):
@@ -91,81 +96,78 @@ class Board(wiring.Component):
             picture.rst.eq(clearing),
         ]
 
-    def _line(self, m):
+    def _line(self, m, b):
         m.d.comb += [
-            self.uart_receiver.i_rx.eq(self.i_rx),
-            self.o_tx.eq(self.uart_transmitter.o_tx),
-            self.server.bad_frame.eq(self.frame_receiver.o_bad),
+            b.uart_receiver.i_rx.eq(self.i_rx),
+            self.o_tx.eq(b.uart_transmitter.o_tx),
+            b.server.bad_frame.eq(b.frame_receiver.o_bad),
         ]
-        connect(m, self.uart_receiver.o, self.frame_receiver.i)
-        connect(m, self.frame_receiver.o, self.server.i)
-        connect(m, self.server.o, self.frame_transmitter.i)
-        connect(m, self.frame_transmitter.o, self.uart_transmitter.i)
+        connect(m, b.uart_receiver.o, b.frame_receiver.i)
+        connect(m, b.frame_receiver.o, b.server.i)
+        connect(m, b.server.o, b.frame_transmitter.i)
+        connect(m, b.frame_transmitter.o, b.uart_transmitter.i)
 
-    def _picture(self, m):
-        """Source and bytes of the core: the host's, or the self test's."""
-        core, server, test, output = self.core, self.server, self.self_test, self.output
-        testing = Signal()
-        m.d.comb += [
-            testing.eq(test.busy),
-            self.clear.eq(server.clear | test.clear),
-            self.test_button.i_button.eq(self.i_button[TEST]),
-            test.start.eq(server.test | self.test_button.pushed),
-            test.abort.eq(server.clear),
-            server.testing.eq(testing),
-            server.passed.eq(test.passed),
-            server.failed.eq(test.failed),
-            core.o_recon.ready.eq(1),
-        ]
+    def _source(self, m, b):
+        """Pictures and their source to the core: the host's, or the self test's."""
+        testing = b.self_test.busy
 
-        def choose(sink, tests, hosts):
+        def choose(payload, valid, ready, tests, hosts):
             m.d.comb += [
-                Value.cast(sink.payload).eq(Mux(testing, Value.cast(tests.payload), Value.cast(hosts.payload))),
-                sink.valid.eq(Mux(testing, tests.valid, hosts.valid)),
-                tests.ready.eq(sink.ready & testing),
-                hosts.ready.eq(sink.ready & ~testing),
+                payload.eq(Mux(testing, Value.cast(tests.payload), Value.cast(hosts.payload))),
+                valid.eq(Mux(testing, tests.valid, hosts.valid)),
+                tests.ready.eq(ready & testing),
+                hosts.ready.eq(ready & ~testing),
             ]
 
-        choose(core.i_picture, test.o_picture, server.o_picture)
-        choose(self.grouper.i, test.o_source, server.o_source)
-        source = self.source
+        picture, source = b.core.i_picture, b.source
+        choose(Value.cast(picture.payload), picture.valid, picture.ready, b.self_test.o_picture, b.server.o_picture)
+        choose(source.w_data, source.w_en, source.w_rdy, b.self_test.o_source, b.server.o_source)
         m.d.comb += [
-            source.w_data.eq(self.grouper.o.payload),
-            source.w_en.eq(self.grouper.o.valid),
-            self.grouper.o.ready.eq(source.w_rdy),
-            Value.cast(core.i_source.payload).eq(source.r_data),
-            core.i_source.valid.eq(source.r_rdy),
-            source.r_en.eq(core.i_source.ready),
+            b.grouper.i.payload.eq(source.r_data),
+            b.grouper.i.valid.eq(source.r_rdy),
+            source.r_en.eq(b.grouper.i.ready),
         ]
-        # late, which only makes it less: nothing else fills it while a request is decided
-        m.d.board += server.source_room.eq(Cat(Const(0, 3), SOURCE_GROUPS - source.level))
-        for sink, chosen in ((test.i_byte, testing), (output.i, ~testing)):
+        connect(m, b.grouper.o, b.core.i_source)
+        # late, which only makes it less: nothing fills it while a request is decided
+        m.d.board += b.server.source_room.eq(SOURCE_BYTES - source.level)
+
+    def _output(self, m, b):
+        """The core's bytes to the host, or to the self test. The reconstruction has no taker."""
+        testing, coded = b.self_test.busy, b.coded.o
+        m.d.comb += b.core.o_recon.ready.eq(1)
+        connect(m, b.core.o_byte, b.coded.i)
+        for sink, chosen in ((b.self_test.i_byte, testing), (b.output.i, ~testing)):
             m.d.comb += [
-                Value.cast(sink.payload).eq(Value.cast(core.o_byte.payload)),
-                sink.valid.eq(core.o_byte.valid & chosen),
+                Value.cast(sink.payload).eq(Value.cast(coded.payload)),
+                sink.valid.eq(coded.valid & chosen),
             ]
-        m.d.comb += core.o_byte.ready.eq(Mux(testing, test.i_byte.ready, output.i.ready))
-        connect(m, output.o, server.i_output)
+        m.d.comb += coded.ready.eq(Mux(testing, b.self_test.i_byte.ready, b.output.i.ready))
+        connect(m, b.output.o, b.server.i_output)
+        m.d.comb += [getattr(b.output, name).eq(getattr(b.server, name)) for name in ("rewind", "release", "keep_from")]
+        m.d.comb += [getattr(b.server, name).eq(getattr(b.output, name)) for name in ("position", "end", "ended")]
+
+    def _test(self, m, b):
         m.d.comb += [
-            output.rewind.eq(server.rewind),
-            output.release.eq(server.release),
-            output.keep_from.eq(server.keep_from),
-            server.position.eq(output.position),
-            server.end.eq(output.end),
-            server.ended.eq(output.ended),
+            self.clear.eq(b.server.clear | b.self_test.clear),
+            b.test_button.i_button.eq(self.i_button[TEST]),
+            b.self_test.start.eq(b.server.test | b.test_button.pushed),
+            b.self_test.abort.eq(b.server.clear),
+            b.server.testing.eq(b.self_test.busy),
+            b.server.passed.eq(b.self_test.passed),
+            b.server.failed.eq(b.self_test.failed),
         ]
 
-    def _words(self, m):
+    def _words(self, m, b):
         """What the host can read."""
-        core, test = self.core, self.self_test
+        core, server = b.core, b.server
         cycles, starved, bad_frames = (Signal(32, name=name) for name in ("cycles", "starved", "bad_frames"))
-        with m.If(self.server.o_picture.valid):
+        with m.If(server.o_picture.valid):
             m.d.board += [cycles.eq(0), starved.eq(0)]
-        with m.Elif(self.server.state == State.ENCODING):
+        with m.Elif(server.state == State.ENCODING):
             m.d.board += cycles.eq(cycles + 1)
             with m.If(core.i_source.ready & ~core.i_source.valid):
                 m.d.board += starved.eq(starved + 1)
-        m.d.board += bad_frames.eq(bad_frames + self.frame_receiver.o_bad)
+        m.d.board += bad_frames.eq(bad_frames + b.frame_receiver.o_bad)
         values = {
             "magic": MAGIC,
             "version": VERSION,
@@ -173,30 +175,29 @@ class Board(wiring.Component):
             "preset_hash": self.p.hash,
             "clock_hz": self.clock_hz,
             "receive_bytes": RECEIVE_BYTES,
-            "test_expected": test.expected,
+            "test_expected": b.self_test.expected,
             "cycles": cycles,
             "starved": starved,
             "bins": core.stat_bins,
             **{f"stall_{stage}": getattr(core, f"stat_stall_{stage}") for stage in Core.STAGES},
             "bad_frames": bad_frames,
-            "test_crc": test.crc,
+            "test_crc": b.self_test.crc,
         }
         for name in Core.SSE:
             sse = Signal(64, name=name)
             m.d.comb += sse.eq(getattr(core, name))
             values |= {f"{name.removeprefix('stat_')}_low": sse[:32], f"{name.removeprefix('stat_')}_high": sse[32:]}
-        m.d.comb += [word.eq(values[name]) for word, name in zip(self.server.words, WORDS, strict=True)]
+        m.d.comb += [word.eq(values[name]) for word, name in zip(server.words, WORDS, strict=True)]
 
-    def _lights(self, m):
-        leds, server = self.leds, self.server
+    def _lights(self, m, b):
         m.d.comb += [
-            leds.session.eq(server.session != 0),
-            leds.opened.eq(server.opened),
-            leds.encoding.eq(server.state == State.ENCODING),
-            leds.frame.eq(self.frame_receiver.o.valid),
-            leds.bad_frame.eq(self.frame_receiver.o_bad),
-            leds.testing.eq(self.self_test.busy),
-            leds.passed.eq(self.self_test.passed),
-            leds.failed.eq(self.self_test.failed),
-            self.o_led.eq(leds.o_led),
+            b.leds.session.eq(b.server.session != 0),
+            b.leds.opened.eq(b.server.opened),
+            b.leds.encoding.eq(b.server.state == State.ENCODING),
+            b.leds.frame.eq(b.frame_receiver.o.valid),
+            b.leds.bad_frame.eq(b.frame_receiver.o_bad),
+            b.leds.testing.eq(b.self_test.busy),
+            b.leds.passed.eq(b.self_test.passed),
+            b.leds.failed.eq(b.self_test.failed),
+            self.o_led.eq(b.leds.o_led),
         ]

@@ -141,9 +141,19 @@ class Server(wiring.Component):
         return m
 
     def _follow(self, m):
-        """What does not wait for requests."""
+        """What does not wait for requests, and comparisons of the last cycle."""
         self._picture = Signal(8 * PICTURE_BYTES)
         self._available = Signal.like(self._output)
+        self._in_session, self._in_order, self._has_room = Signal(), Signal(), Signal()
+        self._encoding, self._is_next, self._is_same = Signal(), Signal(), Signal()
+        m.d.sync += [
+            self._in_session.eq((self._session == self.session) & (self._session != 0)),
+            self._in_order.eq(self._first == self._taken),
+            self._has_room.eq(self.source_room >= DATA_BYTES),
+            self._encoding.eq((self.state == State.ENCODING) | (self.state == State.DONE)),
+            self._is_next.eq((self._first[:8] == (self._number + 1)[:8]) & (self.state != State.ENCODING)),
+            self._is_same.eq((self._first[:8] == self._number) & (self.state != State.IDLE)),
+        ]
         waiting = Signal(16)
         m.d.sync += [
             waiting.eq(self.end - self.position),
@@ -162,16 +172,7 @@ class Server(wiring.Component):
             m.d.sync += self.state.eq(State.IDLE)
 
     def _decide(self, m):
-        """In DECIDE: what the request is, by comparisons of the cycle before."""
-        in_session, in_order, has_room, encoding, is_next, is_same = (Signal() for _ in range(6))
-        m.d.sync += [
-            in_session.eq((self._session == self.session) & (self._session != 0)),
-            in_order.eq(self._first == self._taken),
-            has_room.eq(self.source_room >= DATA_BYTES),
-            encoding.eq((self.state == State.ENCODING) | (self.state == State.DONE)),
-            is_next.eq((self._first[:8] == (self._number + 1)[:8]) & (self.state != State.ENCODING)),
-            is_same.eq((self._first[:8] == self._number) & (self.state != State.IDLE)),
-        ]
+        """In DECIDE: what the request is."""
         with m.Switch(self._command):
             with m.Case(Command.READ):
                 m.d.sync += self._words.eq(ANSWER_WORDS + self._first[8:14])
@@ -180,14 +181,14 @@ class Server(wiring.Component):
                 m.d.sync += [self._clearing.eq(1), self.o_picture.valid.eq(0), self._taken.eq(0)]
                 m.d.comb += self.opened.eq(1)
             with m.Case(Command.START):
-                with m.If(in_session & is_next):
+                with m.If(self._in_session & self._is_next):
                     m.d.sync += [self._starting.eq(1), self._clearing.eq(1)]
                 with m.Else():
-                    m.d.sync += self._refused.eq(~(in_session & is_same))
+                    m.d.sync += self._refused.eq(~(self._in_session & self._is_same))
             with m.Case(Command.EXCHANGE, Command.RESUME):
-                with m.If(in_session & encoding):
+                with m.If(self._in_session & self._encoding):
                     m.d.comb += self.release.eq(1)
-                    m.d.sync += [self._with_output.eq(1), self._taking.eq(in_order & has_room)]
+                    m.d.sync += [self._with_output.eq(1), self._taking.eq(self._in_order & self._has_room)]
                     m.d.sync += self._rewinding.eq(self._command == Command.RESUME)
                 with m.Else():
                     m.d.sync += self._refused.eq(1)
