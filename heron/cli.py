@@ -24,6 +24,8 @@ cli = typer.Typer(
 )
 bench = typer.Typer(no_args_is_help=True, help="Measure: compression, cycles, speed.")
 cli.add_typer(bench, name="bench")
+board = typer.Typer(no_args_is_help=True, help="An FPGA board on a serial port, or in simulation.")
+cli.add_typer(board, name="board")
 
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Anything FFmpeg opens, .y4m, or raw .yuv with --size.")]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Size of a raw .yuv input.")]
@@ -36,6 +38,9 @@ EngineName = Annotated[
 Clips = Annotated[
     Path | None,
     typer.Option(envvar="HERON_CLIPS", help="Folder of clips; without it the embedded demo clip."),
+]
+PortName = Annotated[
+    str, typer.Option("--port", metavar="PORT", help="A serial port, or sim:BOARD: see 'heron board list'.")
 ]
 Qps = Annotated[str, typer.Option(metavar="A,B,...", help="Quantisers.")]
 
@@ -342,6 +347,67 @@ def regress(
         output=output,
     )
     raise typer.Exit(run(options))
+
+
+@board.command("list")
+def board_list() -> None:
+    """The serial ports there are, and the boards that can be simulated."""
+    from heron.board.commands import list_boards
+
+    list_boards()
+
+
+@board.command("info")
+def board_info(port: PortName) -> None:
+    """Ask a board who it is."""
+    from heron.board.commands import info
+
+    info(port)
+
+
+@board.command("selftest")
+def board_selftest(port: PortName) -> None:
+    """Run the test that is built into the board, and stored pictures through it; exit code 1 where one fails."""
+    from heron.board.commands import self_test
+
+    if not self_test(port):
+        raise typer.Exit(1)
+
+
+@board.command("encode")
+def board_encode(
+    input: Input,
+    output: Annotated[Path, typer.Option("-o", "--output", help=".hevc .h265 .265 .mp4 or .mkv")],
+    port: PortName,
+    qp: Annotated[int, typer.Option(help="Quantiser, 0 (best) to 51.")] = 32,
+    frames: Frames = None,
+    start: Start = 0,
+    size: Size = None,
+    fps: Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles, the line.")] = None,
+    hash: Annotated[bool, typer.Option("--hash/--no-hash", help="A picture hash SEI after each picture.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare each picture's bytes with the reference codec's.")
+    ] = False,
+) -> None:
+    """Encode a clip on a board."""
+    from heron.board.commands import encode
+    from heron.job import Job
+
+    job = Job(
+        input=input,
+        output=output,
+        engine="board",
+        preset="",
+        qp=qp,
+        frames=frames,
+        start=start,
+        size=_size(size),
+        rate=_rate(fps),
+        report=report,
+        write_hash=hash,
+    )
+    print_report(encode(port, job, check, say))
 
 
 @cli.command()

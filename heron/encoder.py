@@ -8,7 +8,7 @@ import numpy as np
 
 from hdl.params import DEFAULT_PRESET
 from heron.annexb import vcl_bits
-from heron.engines import Planes, Progress, make_engine, preset_params
+from heron.engines import Engine, Planes, Progress, make_engine, preset_params
 from heron.errors import HeronError
 from heron.levels import choose_level
 from heron.metrics import PsnrSum, by_plane
@@ -18,12 +18,20 @@ from verif.reference.config import PictureConfig
 
 @dataclass(frozen=True)
 class CodedPicture:
-    """One picture of the stream: its bytes, its reconstruction at the source's size, the engine's statistics."""
+    """One picture of the stream: its bytes, its reconstruction at the source's size where the engine gives one, the
+    engine's statistics."""
 
     data: bytes
-    recon: Planes
+    visible: Planes | None
     psnr: list[float]
     stats: dict[str, Any]
+
+    @property
+    def recon(self) -> Planes:
+        """The reconstruction; HeronError where there is none."""
+        if self.visible is None:
+            raise HeronError("this engine gives no reconstruction")
+        return self.visible
 
 
 class Encoder:
@@ -40,7 +48,7 @@ class Encoder:
         height: int,
         *,
         qp: int = 32,
-        engine: str = "rtl",
+        engine: str | Engine = "rtl",
         preset: str = DEFAULT_PRESET,
         rate: Fraction | None = None,
         colour: Colour = Colour(),  # noqa: B008  frozen
@@ -59,7 +67,9 @@ class Encoder:
         if not 0 <= qp <= 51:
             raise HeronError(f"qp is {qp}; it must be from 0 to 51")
         level_idc, high_tier = choose_level(width, height, rate)
-        self.engine = make_engine(engine, preset, stall_seed, pixel_format)
+        if isinstance(engine, str):
+            engine = make_engine(engine, preset, stall_seed, pixel_format)
+        self.engine = engine
         self.preset = preset
         self._configs = [
             PictureConfig(
@@ -99,9 +109,12 @@ class Encoder:
         config = self.config
         planes = _checked(planes, config)
         data, recon, stats = self.engine.encode_picture(config, planes, progress, self.qp_map)
-        y, u, v = (plane[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
-        visible = y, u, v
-        own_psnr = self._psnr.add(planes, visible)
+        if recon is None:
+            visible, own_psnr = None, self._psnr.add_errors(planes, stats["sse"])
+        else:
+            y, u, v = (plane[: source.shape[0], : source.shape[1]] for plane, source in zip(recon, planes))
+            visible = y, u, v
+            own_psnr = self._psnr.add(planes, visible)
         self._vcl_bits += vcl_bits(data)
         entry: dict[str, Any] = {"bits": 8 * len(data), "psnr": by_plane(own_psnr)}
         for key in ("cycles", "bins"):

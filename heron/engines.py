@@ -20,7 +20,8 @@ class Engine(Protocol):
 
     `encode_picture` takes uint8 planes of width x height and, with cu_qp_delta_enabled, QpY of each CTU
     (uint8[rows, columns]). It gives the picture's Annex B bytes, its reconstruction at the coded size, and statistics:
-    empty for the model; for the RTL at least `cycles`, `bins` and `stall_cycles` by stage.
+    empty for the model; for the RTL at least `cycles`, `bins` and `stall_cycles` by stage. An engine without
+    reconstruction gives None, and `sse` of the planes among its statistics.
     """
 
     name: str
@@ -31,7 +32,7 @@ class Engine(Protocol):
         planes: Planes,
         progress: Progress | None = None,
         qp_map: np.ndarray | None = None,
-    ) -> tuple[bytes, Planes, dict[str, Any]]: ...
+    ) -> tuple[bytes, Planes | None, dict[str, Any]]: ...
 
 
 class ModelEngine:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from heron.encoder import Encoder
+from heron.engines import Engine, Planes
 from heron.errors import HeronError
 from heron.outputs import Outputs
 from heron.progress import Bar
@@ -15,6 +16,7 @@ from heron.qp_map import read_qp_map
 from heron.trace import write_trace
 from heron.video import open_source
 from heron.writers import Y4mWriter, check_stream_name, stream_writer
+from verif.reference.config import PictureConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +53,21 @@ class Job:
                 raise HeronError(f"{path}: is named twice; each file needs a name of its own")
 
 
-def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
-    """Runs the job; returns the report. `say` is told what is converted."""
+@dataclass(frozen=True, kw_only=True)
+class Witness:
+    """Who else looks at a run. note: what the progress shows; check: of each picture's parameters, planes and bytes,
+    raises where they are wrong; report: more for the report."""
+
+    note: Callable[[], str] = str
+    check: Callable[[PictureConfig, Planes, bytes], None] = lambda *_: None
+    report: Callable[[], dict[str, Any]] = dict
+
+
+def encode_file(
+    job: Job, say: Callable[[str], None], engine: Engine | None = None, witness: Witness | None = None
+) -> dict[str, Any]:
+    """Runs the job; returns the report. `say` is told what is converted. engine: instead of the job's."""
+    witness = witness or Witness()
     job.check_names()
     source = open_source(job.input, job.size, job.rate)
     for note in source.notes:
@@ -61,7 +76,7 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
         source.width,
         source.height,
         qp=job.qp,
-        engine=job.engine,
+        engine=engine or job.engine,
         preset=job.preset,
         rate=source.rate,
         colour=source.colour,
@@ -81,15 +96,18 @@ def encode_file(job: Job, say: Callable[[str], None]) -> dict[str, Any]:
         report_file = outputs.open(job.report) if job.report else None
         for index, frame in enumerate(frames):
             config = encoder.config
-            picture = encoder.encode_picture(frame.planes, lambda part, _, done=index: bar.at(done + part))
-            bar.at(index + 1)
+            picture = encoder.encode_picture(
+                frame.planes, lambda part, _, done=index: bar.at(done + part, witness.note())
+            )
+            bar.at(index + 1, witness.note())
+            witness.check(config, frame.planes, picture.data)
             stream.write(picture.data, frame.pts)
             if recon:
                 recon.write(picture.recon)
             if job.trace:
                 write_trace(job.trace, index, config, frame.planes, picture.data, encoder.qp_map)
         stream.finish()
-        report = encoder.report() | {"fps": float(source.rate), "input": str(job.input)}
+        report = encoder.report() | {"fps": float(source.rate), "input": str(job.input)} | witness.report()
         if report_file:
             report_file.write((json.dumps(report, indent=1) + "\n").encode())
     return report

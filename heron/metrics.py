@@ -1,6 +1,7 @@
 """PSNR and SSIM of 8-bit planes."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -53,9 +54,12 @@ class PsnrSum:
 
     def add(self, source, other) -> list[float]:
         """Takes one picture's planes; returns that picture's own PSNR."""
+        return self.add_errors(source, list(map(sse, source, other)))
+
+    def add_errors(self, source, errors: Sequence[int]) -> list[float]:
+        """Takes one picture's planes and the squared error of each; returns that picture's own PSNR."""
         own = []
-        for plane, (a, b) in enumerate(zip(source, other)):
-            error = sse(a, b)
+        for plane, (a, error) in enumerate(zip(source, errors)):
             self.squared_error[plane] += error
             self.samples[plane] += a.size
             own.append(psnr(error, a.size))

@@ -22,19 +22,20 @@ class Bar(contextlib.AbstractContextManager):
         self._bar = None
         if sys.stderr.isatty():
             done = TextColumn("{task.completed:.1f}" + (f"/{total}" if total else ""))
-            columns = [TextColumn("{task.description}"), BarColumn(), done, TimeElapsedColumn()]
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task(label, total=total)
+            columns = [TextColumn("{task.description}"), BarColumn(), done, TimeElapsedColumn(), TimeRemainingColumn()]
+            note = TextColumn("{task.fields[note]}")
+            self._bar = Progress(*columns, note, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task(label, total=total, note="")
             self._bar.start()
 
-    def at(self, done: float) -> None:
-        """So many items are done now."""
+    def at(self, done: float, note: str = "") -> None:
+        """So many items are done now; `note`: what else is worth a look."""
         if self._bar:
-            self._bar.update(self._task, completed=done)
+            self._bar.update(self._task, completed=done, note=note)
         elif time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             of = f" of {self._total}" if self._total else ""
-            print(f"{self._label}: {done:.1f}{of}", file=sys.stderr, flush=True)
+            print(f"{self._label}: {done:.1f}{of} {note}".rstrip(), file=sys.stderr, flush=True)
 
     def __exit__(self, *_):
         if self._bar:

@@ -34,7 +34,12 @@ class Faults(ctypes.Structure):
 
 
 class _Counts(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("cycles", "to_board", "from_board", "faults")]
+    _fields_ = [
+        ("cycles", ctypes.c_uint64),
+        ("to_board", ctypes.c_uint64),
+        ("from_board", ctypes.c_uint64),
+        ("faults", ctypes.c_uint64),
+    ]
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,7 @@ class SimBoard:
     """
 
     def __init__(self, params: Params, *, faults: Faults | None = None, core=None, name: str = "board"):
-        board = Board(params, CLOCK_HZ, BAUD, core=core)
-        self._library = _load(_build(board, name) if core else library(params))
+        self._library = _load(_build(Board(params, CLOCK_HZ, BAUD, core=core), name) if core else library(params))
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -83,7 +87,7 @@ class SimBoard:
         """What happened so far."""
         counts = _Counts()
         self._ask(lambda: self._library.board_counts(self._board, ctypes.byref(counts)))
-        return Counts(*(getattr(counts, name) for name, _ in _Counts._fields_))
+        return Counts(counts.cycles, counts.to_board, counts.from_board, counts.faults)
 
     def close(self) -> None:
         """Ends the board, and its port."""

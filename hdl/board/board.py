@@ -43,13 +43,12 @@ class Board(wiring.Component):
         if not 0 <= git_hash < 1 << 32:
             raise ValueError(f"git_hash is {git_hash:#x}; it must have at most 32 bits")
         self.p, self.clock_hz, self.baud, self.git_hash = p, clock_hz, baud, git_hash
-        self.core = core or Core(p)
+        self._core = core
         super().__init__({"i_rx": In(1), "o_tx": Out(1, init=1), "o_led": Out(8), "i_button": In(2)})
 
     def elaborate(self, platform):
         m = Module()
-        self._domains(m)
-        m.submodules.reset_button = self.reset_button
+        clear = self._domains(m)
         blocks = {
             "test_button": Button(self.clock_hz // 100),
             "uart_receiver": UartReceiver(self.clock_hz, self.baud),
@@ -63,7 +62,7 @@ class Board(wiring.Component):
         of_picture = {
             "source": fifo.SyncFIFOBuffered(width=8, depth=SOURCE_BYTES),
             "grouper": Grouper(),
-            "core": self.core,
+            "core": self._core or Core(self.p),
             "coded": Fifo(Byte, 2),
             "output": OutputBuffer(OUTPUT_BYTES),
         }
@@ -75,26 +74,28 @@ class Board(wiring.Component):
         self._source(m, b)
         self._output(m, b)
         self._test(m, b)
+        m.d.comb += clear.eq(b.server.clear | b.self_test.clear)
         self._words(m, b)
         self._lights(m, b)
         return m
 
     def _domains(self, m):
-        """`board` is reset by the button too, `picture` also by `clear`."""
+        """`board` is reset by the button too, `picture` also by the signal that this returns."""
         m.domains.board, m.domains.picture = board, picture = ClockDomain("board"), ClockDomain("picture")
         m.d.comb += [ClockSignal("board").eq(ClockSignal()), ClockSignal("picture").eq(ClockSignal())]
-        self.reset_button = Button(self.clock_hz // 100)
-        self.clear = Signal()
+        m.submodules.reset_button = reset_button = Button(self.clock_hz // 100)
+        clear = Signal()
         reset, clearing = Signal(init=1, reset_less=True), Signal(init=1, reset_less=True)
         m.d.sync += [
-            reset.eq(ResetSignal() | self.reset_button.pressed),
-            clearing.eq(ResetSignal() | self.reset_button.pressed | self.clear),
+            reset.eq(ResetSignal() | reset_button.pressed),
+            clearing.eq(ResetSignal() | reset_button.pressed | clear),
         ]
         m.d.comb += [
-            self.reset_button.i_button.eq(self.i_button[RESET]),
+            reset_button.i_button.eq(self.i_button[RESET]),
             board.rst.eq(reset),
             picture.rst.eq(clearing),
         ]
+        return clear
 
     def _line(self, m, b):
         m.d.comb += [
@@ -148,7 +149,6 @@ class Board(wiring.Component):
 
     def _test(self, m, b):
         m.d.comb += [
-            self.clear.eq(b.server.clear | b.self_test.clear),
             b.test_button.i_button.eq(self.i_button[TEST]),
             b.self_test.start.eq(b.server.test | b.test_button.pushed),
             b.self_test.abort.eq(b.server.clear),

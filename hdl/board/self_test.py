@@ -106,15 +106,17 @@ class SelfTest(wiring.Component):
         with m.Switch(state):
             with m.Case(Phase.CLEAR):
                 m.d.comb += self.clear.eq(wait < SETTLE_CYCLES // 2)
-                m.d.sync += [register.eq(INIT), index.eq(0), noise.eq(SEED), wait.eq(wait + 1)]
+                m.d.sync += [register.eq(INIT), index.eq(0), noise.eq(SEED), wait.eq(wait + 1), elapsed.eq(0)]
                 m.d.sync += self.o_source.valid.eq(0)
                 with m.If(wait == SETTLE_CYCLES - 1):
                     m.d.sync += state.eq(Phase.PICTURE)
             with m.Case(Phase.PICTURE):
                 m.d.comb += self.o_picture.valid.eq(1)
-                m.d.sync += [place.eq(0), elapsed.eq(0)]
+                m.d.sync += [place.eq(0), elapsed.eq(elapsed + 1)]
                 with m.If(self.o_picture.ready):
                     m.d.sync += state.eq(Phase.RUN)
+                with m.Elif(elapsed == self.timeout - 1):
+                    m.d.sync += [self.failed.eq(1), state.eq(Phase.IDLE)]
             with m.Case(Phase.RUN):
                 self._source(m, place, noise, index)
                 m.d.comb += self.i_byte.ready.eq(1)
@@ -122,7 +124,7 @@ class SelfTest(wiring.Component):
                 with m.If(self.i_byte.valid):
                     m.d.sync += register.eq(crc32_step(register, self.i_byte.payload.data))
                 with m.If(self.i_byte.valid & self.i_byte.payload.last):
-                    m.d.sync += index.eq(index + 1)
+                    m.d.sync += [index.eq(index + 1), elapsed.eq(0)]
                     m.d.sync += state.eq(Mux(index == len(QPS) - 1, Phase.COMPARE, Phase.PICTURE))
                 with m.Elif(elapsed == self.timeout - 1):
                     m.d.sync += [self.failed.eq(1), state.eq(Phase.IDLE)]

@@ -10,7 +10,7 @@ from hdl.board.uart_receiver import PHASE_BITS, phase_step
 class UartTransmitter(wiring.Component):
     """8 data bits, no parity, one stop bit, low bit first: what UartReceiver takes.
 
-    `o_tx`: the pin, from a register. Throughput: the line's, a byte in 10 bits and 2 cycles. Latency: 1 cycle to the
+    `o_tx`: the pin, from a register. Throughput: the line's, a byte in 10 bits and 3 cycles. Latency: 1 cycle to the
     start bit. `i` stalls until the byte before is out. Reset: the line is high.
     """
 

@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,8 +10,10 @@ from hdl.board.server import PICTURE_BYTES
 from hdl.core import Core
 from hdl.params import PRESETS, Params
 from hdl.payloads import Picture
-from heron.board.link import Link
+from heron.board.link import LOST_SESSION, Link
 from heron.board.ports import BoardError, Port
+from heron.engines import Planes, Progress
+from heron.errors import HeronError
 from sim.sample_order import to_groups
 from verif.reference.config import PictureConfig
 
@@ -21,11 +22,11 @@ POLL_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Identity:
-    """What a board is. preset: None where it is none of ours. git_hash: None where the bitstream does not tell."""
+    """What a board is. git_hash: 0 where the bitstream does not tell. preset: None where it is none of ours."""
 
     magic: int
     version: int
-    git_hash: int | None
+    git_hash: int
     preset_hash: int
     clock_hz: int
     receive_bytes: int
@@ -42,7 +43,7 @@ class Identity:
         """For people."""
         return {
             "protocol": str(self.version),
-            "git hash": "not in the bitstream" if self.git_hash is None else f"{self.git_hash:08x}",
+            "git hash": f"{self.git_hash:08x}" if self.git_hash else "not in the bitstream",
             "preset": f"{self.preset or 'unknown'} ({self.preset_hash:08x})",
             "clock": f"{self.clock_hz / 1e6:g} MHz",
         }
@@ -58,7 +59,8 @@ class TestResult:
 
 
 class BoardClient:
-    """A board on a port. `identity` is read at once; `require_known` refuses a board that this host cannot drive."""
+    """A board on a port, an Engine once `open` was called. `identity` is read at once; `require_known` refuses a board
+    that this host cannot drive. `sent`: bytes of source that the board took."""
 
     name = "board"
 
@@ -66,13 +68,14 @@ class BoardClient:
         self.port = port
         self.link = Link(port)
         self.identity = self._identify()
+        self.sent = 0  # bytes of source so far
         self._picture = 0
 
     def _identify(self) -> Identity:
         words = self._read(IDENTITY)
         if words["magic"] != MAGIC:
             raise BoardError(f"{self.port.name}: answers, but is no Heron board: magic {words['magic']:#010x}")
-        return Identity(**words | {"git_hash": words["git_hash"] or None})
+        return Identity(**words)
 
     def require_known(self) -> Params:
         """The parameters of the board's core; BoardError where the bitstream is of another protocol or preset."""
@@ -104,20 +107,28 @@ class BoardClient:
         self._picture = 0
         self.link.ask(Command.OPEN)
 
-    def encode(
-        self, config: PictureConfig, planes, progress: Callable[[int], Any] | None = None
-    ) -> tuple[bytes, dict[str, Any]]:
-        """A picture's bytes, and statistics: `cycles`, `starved`, `bins`, `stall_cycles` by stage, `sse` by plane.
+    def encode_picture(self, config: PictureConfig, planes: Planes, progress: Progress | None = None, qp_map=None):
+        """See heron.engines.Engine; there is no reconstruction. Statistics: `cycles` from START to the last byte, and
+        how many of them the core was `starved` of source; `bins`, `stall_cycles`, `sse`; `bad_frames` of the line.
 
-        progress: told now and then how many bytes of the source the board has.
+        HeronError for a QP map; BoardError when the board falls silent or is reset.
         """
+        if qp_map is not None:
+            raise HeronError("the board takes no QP map")
         source = to_groups(planes, 1 << config.ctb_log2_size).tobytes()
         self._picture = self._picture + 1 & 255
         answer = self.link.ask(Command.START, self._picture, data=pack(config))
         if answer.refused:
-            raise BoardError(f"{self.port.name}: the board was reset, or began another session")
-        data = self.link.transfer(source, answer.room, self.identity.receive_bytes, progress)
-        return data, self._statistics()
+            raise BoardError(f"{self.port.name}: {LOST_SESSION}")
+
+        def report(taken: int) -> None:
+            self.sent = before + taken
+            if progress is not None:
+                progress(taken / len(source), 0)
+
+        before = self.sent
+        data = self.link.transfer(source, answer.room, self.identity.receive_bytes, report)
+        return data, None, self._statistics()
 
     def _statistics(self) -> dict[str, Any]:
         words = self._read(STATISTICS)

@@ -24,6 +24,7 @@ from heron.board.ports import BAUD, BoardError, Port
 HEADER = struct.Struct("<BBHII")
 ANSWER = struct.Struct("<BBHBBHIII")
 assert (HEADER.size, ANSWER.size) == (REQUEST_BYTES, 4 * ANSWER_WORDS)
+LOST_SESSION = "the board was reset, or began another session"
 SMALLEST_WINDOW, LARGEST_WINDOW = 2, 32
 """Requests under way; the largest is well below half of the tags."""
 
@@ -105,14 +106,14 @@ class Link:
         """Sends a picture's source and gets its bytes.
 
         room: of the answer to START; receive_bytes: of the board's identity. progress: told the bytes that were taken.
-        BoardError when the board falls silent or loses the session.
+        BoardError when the board falls silent, loses the session, or does not move.
         """
         under_way: deque[Sent] = deque()
         output = bytearray()
         sent = taken = backlog = 0
         window = float(SMALLEST_WINDOW)
         probe = None  # the request whose answer settles what became of those before it
-        self._last = time.monotonic()
+        self._last = moved = time.monotonic()
 
         def send(command: Command, data: bytes) -> int:
             nonlocal sent
@@ -135,16 +136,19 @@ class Link:
             trouble = answer is None or answer.command == DAMAGED.command
             if answer is not None and answer.command in (Command.EXCHANGE | ANSWERED, Command.RESUME | ANSWERED):
                 if answer.session != self.session or answer.refused:
-                    raise BoardError(f"{self.port.name}: the board was reset, or began another session")
+                    raise BoardError(f"{self.port.name}: {LOST_SESSION}")
                 if answer.tag not in [each.tag for each in under_way]:
                     continue
                 while under_way[0].tag != answer.tag:
                     under_way.popleft()
                     trouble = probe is None
                 request = under_way.popleft()
+                if taken < answer.taken:
+                    moved = self._last
                 taken, room = answer.taken, answer.room
                 had = len(output) - answer.position  # of this data, from another answer
-                if 0 <= had:
+                if 0 <= had < len(answer.data):
+                    moved = self._last
                     output += answer.data[had:]
                 backlog = answer.end - len(output)
                 if request.tag == probe:
@@ -156,6 +160,8 @@ class Link:
                     progress(taken)
                 if answer.state == State.DONE and taken == len(source) and backlog == 0:
                     return bytes(output)
+                if self._last - moved > self.port.patience.end:
+                    raise BoardError(f"{self.port.name}: the board answers, but its core does not move")
             if trouble:
                 self.counters.repeated += 1
                 window = max(window / 2, SMALLEST_WINDOW)
@@ -183,7 +189,7 @@ class Link:
             self._heard |= bool(data)
             for content in self._frames.feed(data):
                 if len(content) >= ANSWER.size and content[0] & ANSWERED:
-                    self._answers.append(Answer(*ANSWER.unpack_from(content), content[ANSWER.size :]))
+                    self._answers.append(Answer(*ANSWER.unpack_from(content), data=content[ANSWER.size :]))
                     self._answered, self._last = True, time.monotonic()
         answer = self._answers.popleft()
         if answer.command == DAMAGED.command:

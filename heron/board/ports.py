@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 import urllib.parse
 from dataclasses import dataclass
 
@@ -111,7 +112,7 @@ def parse_sim(text: str):
             if key not in values:
                 raise ValueError
             values[key] = float(value)
-        if not all(0 <= values[key] < 1 for key in ("errors", "lost", "extra")) or values["seed"] % 1:
+        if not all(0 <= values[key] < 1 for key in ("errors", "lost", "extra")) or values["seed"] < 0:
             raise ValueError
     except ValueError:
         raise HeronError(
@@ -129,6 +130,6 @@ def _reason(path: str, error: Exception) -> str:
         return "may not be opened by you; on most systems the group dialout may"
     if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "exclusively lock" in str(error):
         return "is in use by another program"
-    if os.path.isfile(path) or os.path.isdir(path) or number in (errno.ENOTTY, errno.EINVAL):
+    if not stat.S_ISCHR(os.stat(path).st_mode) or "ioctl" in str(error):  # pyserial keeps the number to itself
         return "is not a serial port"
     return os.strerror(number) if number else str(error)
