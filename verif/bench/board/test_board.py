@@ -3,8 +3,12 @@
 import os
 import random
 import select
+import signal
+import subprocess
+import sys
 import threading
 import time
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -17,6 +21,11 @@ from heron.board.client import BoardClient, pack
 from heron.board.frames import Frames, to_line
 from heron.board.link import ANSWER, HEADER, Answer, Link
 from heron.board.ports import BoardError, Patience, Port
+from heron.board.vectors import VECTORS
+from heron.cli import app
+from heron.outputs import Outputs
+from heron.video import Colour
+from heron.writers import Y4mWriter
 from sim.board import Faults, SimBoard
 from sim.sample_order import to_groups
 from verif.bench.board.echo_core import BoardEchoCore
@@ -362,3 +371,56 @@ def test_a_port_that_is_anothers(monkeypatch):
 
 def test_statistics_are_words():
     assert set(STATISTICS) < set(WORDS) and len(set(WORDS)) == len(WORDS)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / "in.y4m"
+    with Outputs() as outputs:
+        writer = Y4mWriter(outputs.open(path), 96, 64, Fraction(25), Colour())
+        for seed in range(3):
+            writer.write(picture(96, 64, seed)[1])
+    return path
+
+
+def run(*arguments) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        app([str(argument) for argument in arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_wrong_bytes_are_found_and_leave_no_file(port, board, clip, tmp_path, capsys):
+    """The echo codes nothing, and answers all the same."""
+    port.close()
+    assert run("board", "encode", clip, "-o", tmp_path / "o.hevc", "--port", board.path, "--check") == 2
+    error = capsys.readouterr().err
+    assert "picture 0: the board's bytes are not the reference codec's from byte 0 on" in error
+    assert run("board", "selftest", "--port", board.path) == 1
+    assert capsys.readouterr().out.count("FAILED") == 1 + len(VECTORS)
+    assert [path.name for path in tmp_path.iterdir()] == ["in.y4m"]
+
+
+def test_a_clip_that_is_cut_short(port, board, clip, tmp_path, capsys):
+    port.close()
+    clip.write_bytes(clip.read_bytes()[:-100])
+    assert run("board", "encode", clip, "-o", tmp_path / "o.hevc", "--port", board.path) == 2
+    assert capsys.readouterr().err == f"heron: {clip}: is cut short in frame 2\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["in.y4m"]
+
+
+@pytest.mark.parametrize("name,code", [("SIGKILL", -9), ("SIGINT", 130)])
+def test_a_command_that_is_stopped_in_a_picture(port, board, clip, tmp_path, name, code):
+    port.close()
+    before = board.counts().to_board
+    command = [sys.executable, "-m", "heron.cli", "board", "encode", str(clip)]
+    process = subprocess.Popen(
+        [*command, "-o", str(tmp_path / "o.hevc"), "--port", board.path], stdout=subprocess.DEVNULL
+    )
+    wait_until(lambda: board.counts().to_board > before + 1500, 60)
+    process.send_signal(getattr(signal, name))
+    assert process.wait(20) == code
+    assert not (tmp_path / "o.hevc").exists()
+    with Port(board.path, "echo") as second:
+        board_ = BoardClient(second)
+        board_.open()
+        check_picture(board_)
