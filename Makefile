@@ -4,10 +4,10 @@ JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 0
 NIGHT_SEEDS ?= 5000
-NIGHTLY := formal conformance regress rtl-coverage mutate
+NIGHTLY := formal conformance gate-level regress rtl-coverage mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance bench example synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance gate-level bench example synth registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo "make mutate   mutants of every block against its bench, hours, goes on where it was; the scores into docs"
 	@echo "make rtl-coverage  Verilator's coverage of lines and toggles of the chip, by block, half an hour"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"
+	@echo "make gate-level  the core's netlist of ECP5 cells encodes small pictures as the reference codec does"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make example  the chip as Verilog in a plain Verilog testbench, in build/example"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
@@ -68,6 +69,9 @@ rtl-coverage: .venv/.installed
 
 conformance: .venv/.installed
 	$(BIN)/python -m verif.conformance
+
+gate-level: .venv/.installed
+	$(BIN)/python -m verif.gate_level
 
 bench: .venv/.installed
 	$(BIN)/heron bench speed

@@ -14,6 +14,7 @@ from typing import Any
 from hdl.board.board import Board
 from hdl.params import Params
 from sim.harness import cached_library, shared_library
+from sim.verilog import export
 
 SOURCE = Path(__file__).with_name("board.cpp")
 BAUD = 3_000_000
@@ -124,7 +125,7 @@ def library(params: Params) -> Path:
 
 
 def _build(board: Board, name: str) -> Path:
-    return shared_library(board, name, board.p, source=SOURCE, headers={})
+    return shared_library(export(board, name, params=board.p), source=SOURCE, headers={})
 
 
 def _load(path: Path) -> ctypes.CDLL:

@@ -13,6 +13,7 @@ from typing import Any
 from hdl.params import Params
 from sim.axi_memory import HEADERS, AxiMemory
 from sim.harness import cached_library, shared_library
+from sim.verilog import export
 
 SOURCE = Path(__file__).with_name("chip.cpp")
 COVERAGE = "HERON_COVERAGE"
@@ -79,7 +80,8 @@ def library(params: Params, *, covered: bool = False) -> Path:
         from hdl.chip.chip import Chip
 
         headers = HEADERS | {"chip_config.inc": f"#define BUS_BYTES {params.axi_data_width // 8}\n"}
-        return shared_library(Chip(params), "chip", params, source=SOURCE, headers=headers, covered=covered)
+        exported = export(Chip(params), "chip", params=params)
+        return shared_library(exported, source=SOURCE, headers=headers, covered=covered)
 
     return cached_library("chip with coverage" if covered else "chip", params, make)
 

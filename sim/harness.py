@@ -21,7 +21,7 @@ from hdl.payloads import Picture
 from sim import build, coverage, toolchain
 from sim.sample_order import GROUP, from_groups, group_count, to_groups
 from sim.toolchain import BUILD, ROOT
-from sim.verilog import export
+from sim.verilog import Exported, export
 
 SOURCE = Path(__file__).with_name("harness.cpp")
 WATCHDOG_CYCLES = 500_000
@@ -104,7 +104,8 @@ class _LateReset(wiring.Component):
 class Core:
     """A running core of `params`; its state lives on from picture to picture, as in the chip.
 
-    component: what to run instead of hdl.core.Core(params); it must have the same streams. watchdog: cycles in
+    component: what to run instead of hdl.core.Core(params), a Component or Verilog of one (sim.verilog.Exported); it
+    must have the same streams. watchdog: cycles in
     which no stream moves, after which a CoreError is raised. waves: a folder for the waves of all signals, complete
     when the core is closed; that takes another, slower build.
     """
@@ -264,25 +265,25 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 def shared_library(
-    component,
-    name: str,
-    params: Params,
+    exported: Exported,
     *,
     source: Path,
     headers: dict[str, str],
     waves: bool = False,
     covered: bool = False,
+    quickly: bool = False,
 ) -> Path:
-    """`component` Verilated together with a C++ driver as a shared library; waves, covered: so that it can write waves,
-    or its coverage."""
-    flags = ["--exe", "--no-timing", "-o", f"lib{name}.so", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
+    """A component Verilated together with a C++ driver as a shared library; waves, covered: so that it can write waves,
+    or its coverage. quickly: built, not run."""
+    library = f"lib{exported.name}.so"
+    flags = ["--exe", "--no-timing", "-o", library, "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
     return build.verilate(
-        export(component, name, params=params),
+        exported,
         flags=flags + (toolchain.trace_flags() if waves else []) + (coverage.FLAGS if covered else []),
         sources=[source],
         headers=headers,
-        make=build.BENCH_MAKE if covered else HARNESS_MAKE,
-        target=f"lib{name}.so",
+        make=build.BENCH_MAKE if covered or quickly else HARNESS_MAKE,
+        target=library,
     )
 
 
@@ -312,6 +313,8 @@ def _statistics(library: Path) -> list[str]:
 
 
 def _build(component, name: str, params: Params, waves: bool) -> Path:
-    ports = [name for name in component.signature.members if name.startswith(STAT_PREFIX)]
+    given = isinstance(component, Exported)
+    exported = component if given else export(_LateReset(component), name, params=params)
+    ports = [port for port in exported.description["ports"] if port.startswith(STAT_PREFIX)]
     headers = {STATS: f"#define HERON_STATS(S) {' '.join(f'S({port})' for port in ports)}\n"}
-    return shared_library(_LateReset(component), name, params, source=SOURCE, headers=headers, waves=waves)
+    return shared_library(exported, source=SOURCE, headers=headers, waves=waves, quickly=given)

@@ -66,15 +66,16 @@ def check_picture(
 ) -> dict:
     """Asserts that the core's bytes, reconstruction, bins and errors are the reference's; returns the statistics."""
     answer = run_core(config, planes, stall_seed, waves, qp_map)
-    return _equal(config, planes, qp_map, answer, name)
+    return check_answer(config, planes, qp_map, answer, name)
 
 
 def check_chip_picture(engine: ChipEngine, config: PictureConfig, planes: Planes, qp_map=None) -> dict:
     """Asserts the same of the chip; returns its statistics."""
-    return _equal(config, planes, qp_map, engine.encode_picture(config, planes, qp_map=qp_map), "picture")
+    return check_answer(config, planes, qp_map, engine.encode_picture(config, planes, qp_map=qp_map), "picture")
 
 
-def _equal(config: PictureConfig, planes: Planes, qp_map, answer, name: str) -> dict:
+def check_answer(config: PictureConfig, planes: Planes, qp_map, answer, name: str) -> dict:
+    """Asserts that bytes, reconstruction, bins and errors are the reference's; returns the statistics."""
     expected = encode_picture(config, *planes, qp_map=qp_map)
     data, recon, stats = answer
     if data != expected.data or not all(map(np.array_equal, recon, expected.recon)):
