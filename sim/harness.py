@@ -105,9 +105,8 @@ class Core:
     """A running core of `params`; its state lives on from picture to picture, as in the chip.
 
     component: what to run instead of hdl.core.Core(params), a Component or Verilog of one (sim.verilog.Exported); it
-    must have the same streams. watchdog: cycles in
-    which no stream moves, after which a CoreError is raised. waves: a folder for the waves of all signals, complete
-    when the core is closed; that takes another, slower build.
+    must have the same streams. watchdog: cycles in which no stream moves, after which a CoreError is raised. waves: a
+    folder for the waves of all signals, complete when the core is closed; that takes another, slower build.
     """
 
     def __init__(

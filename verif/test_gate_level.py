@@ -89,7 +89,7 @@ def test_a_changed_bit_is_caught(netlist, kind, parameter):
 
 
 def some_cells() -> dict:
-    """A netlist of the cells that are written out, each with inputs of its own: random tables, every kind of register."""
+    """A netlist of the cells that are written out, each with its own inputs: random tables, all kinds of registers."""
     rng, count, module = random.Random(1), itertools.count(2), {"cells": {}, "netnames": {}}
     inputs, outputs = [], []
 
@@ -133,7 +133,7 @@ def test_written_out_cells(tmp_path):
     text = ecp5.verilog(cells, "gate")
     (tmp_path / "gate.v").write_text(text)
     assert proved(tmp_path)
-    table = re.search("16'b([01]+)", text)[1]
+    table = re.findall("16'b([01]+)", text)[0]
     (tmp_path / "gate.v").write_text(text.replace(table, table[:-1] + str(1 - int(table[-1])), 1))
     assert not proved(tmp_path)
 

@@ -49,15 +49,7 @@ def top(component, netlist: str, name: str) -> Exported:
 def check(component, netlist: str, name: str, folder: Path) -> None:
     """AssertionError unless the module `gates` in `netlist` does what `component` does for CYCLES cycles."""
     exported = top(component, netlist, name)
-    inputs = {
-        port: each["width"] for port, each in exported.description["ports"].items() if each["direction"] == "input"
-    }
-    simulate(
-        build_bench(exported),
-        BENCH,
-        name,
-        folder,
-        bench_seed(name),
-        tests=1,
-        params={"inputs": inputs, "cycles": CYCLES},
-    )
+    ports = exported.description["ports"].items()
+    inputs = {port: each["width"] for port, each in ports if each["direction"] == "input"}
+    params = {"inputs": inputs, "cycles": CYCLES}
+    simulate(build_bench(exported), BENCH, name, folder, bench_seed(name), tests=1, params=params)
