@@ -13,6 +13,7 @@ SUITES = {
     "clips": "verif.regress.clips:SUITE",
     "chip": "verif.uvm.suite:SUITE",
     "chip-clips": "verif.regress.clips:CHIP_SUITE",
+    "board": "verif.regress.board:SUITE",
 }
 """Where each suite is, MODULE:NAME; a module is loaded where its suite runs, and not before."""
 
