@@ -30,9 +30,9 @@ REFUSALS = ("BAD_SIZE", "BAD_QP", "BAD_ALIGNMENT", "BAD_STRIDE", "BAD_BUFFER")
 FAULTS = (
     *(f"{code}, {state}" for code in REFUSALS for state in ("idle", "while one runs")),
     *(f"{code}, {state}" for code in ("BITSTREAM_FULL", "BAD_QP_MAP") for state in QUEUE),
-    *(f"bus error of {master}, {state}" for master in MASTERS for state in QUEUE),
-    *(f"bus error of {master}, stopping" for master in ("SOURCE", "RECON", "BITSTREAM")),
+    *(f"bus error of {master}, {state}" for master in MASTERS for state in (*QUEUE, "stopping")),
     *(f"WATCHDOG, {channel} stuck" for channel in CHANNELS),
+    "bus error, then stuck bus",
     "soft reset, stuck bus",
     *(f"start lost, {state}" for state in ("next queued", "fault")),
     *(f"results unread, {then}" for then in ("then read", "then abort", "then soft reset")),

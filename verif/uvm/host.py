@@ -124,13 +124,17 @@ class ChipSequence(uvm_sequence):
             total += 20 * samples + self.memory.timing.patience * (3 * samples + stream) / 16
         return total
 
-    async def end(self, allowed: Iterable[ErrorCode] = (ErrorCode.OK,), master: str | None = None) -> Ended:
+    async def end(
+        self, allowed: Iterable[ErrorCode] = (ErrorCode.OK,), master: str | None = None, stuck: bool = False
+    ) -> Ended:
         """Wait for the next picture to end, tell the scoreboard, clear the event. master: of the error injected; a
-        picture that it has struck must say so."""
+        picture that it has struck must say so, unless a stuck channel may have kept it back."""
         await self.until_finished(self.limit())
-        return await self.report(allowed, master)
+        return await self.report(allowed, master, stuck)
 
-    async def report(self, allowed: Iterable[ErrorCode] = (ErrorCode.OK,), master: str | None = None) -> Ended:
+    async def report(
+        self, allowed: Iterable[ErrorCode] = (ErrorCode.OK,), master: str | None = None, stuck: bool = False
+    ) -> Ended:
         """As `end`, of a picture that has ended."""
         registers = await self.results()
         picture = next((each for each in self.running if each.tag == registers["RESULT_TAG.tag"]), None)
@@ -143,7 +147,7 @@ class ChipSequence(uvm_sequence):
         if master and struck is not None and picture.owns(master, struck):
             error = Master[master].value, self.resp, struck
             shared = any(other.owns(master, struck) for other in self.running[1:])  # a beat of two buffers
-            allowed = {ErrorCode.BUS_ERROR, *(allowed if shared else ())}
+            allowed = {ErrorCode.BUS_ERROR, *(allowed if shared or stuck else ())}
         bus_bytes = None
         if picture.alone:
             now = (self.memory.memory.bytes(direction) for direction in (READ, WRITE))
@@ -152,7 +156,7 @@ class ChipSequence(uvm_sequence):
         self.running.remove(picture)
         self.memory.monitor.collect(self.memory.memory)
         self.chip.ended.write(ended)
-        if ended.code == ErrorCode.WATCHDOG:
+        if ended.code in (ErrorCode.BUS_ERROR, ErrorCode.WATCHDOG):
             self.stuck.append(picture)
         else:
             picture.remove(self.memory)

@@ -93,8 +93,8 @@ class Picture(uvm_sequence_item):
         width, height = side(), side()
         if width * height > 4096 and rng.random() < 0.6:
             height = max(16, 4096 // width & ~1)
-        self.content = rng.choice([*CONTENTS, "stripes", "stripes"])
-        has_map = rng.random() < 0.35
+        self.content = rng.choice([*CONTENTS, *["stripes"] * 4])
+        has_map = rng.random() < 0.5
         self.config = PictureConfig(
             width=width,
             height=height,

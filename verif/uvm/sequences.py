@@ -207,7 +207,7 @@ class HardReset(Interrupted):
     async def hard_reset(self) -> None:
         dut = self.chip.dut
         dut.rst.value = 1
-        await ClockCycles(dut.clk, self.rng.randint(1, 5))
+        await ClockCycles(dut.clk, self.rng.randint(2, 5))  # the chip asks for 2
         dut.rst.value = 0
         await ClockCycles(dut.clk, 3)
         self.memory.memory.finished_bursts()
@@ -273,7 +273,8 @@ class BusError(HardReset):
 
 
 class StuckBus(BusError):
-    """A channel that stops for good: the watchdog tells, a reset does not help before the bus is back."""
+    """A channel that stops for good: the watchdog tells, a reset does not help before the bus is back. An error before
+    stays what is told."""
 
     QUIET = 6000  # more cycles than the core is ever busy with nothing moving
 
@@ -283,10 +284,16 @@ class StuckBus(BusError):
         await self.write("WATCHDOG", cycles=watchdog)
         channel = rng.randrange(5)
         memory.freeze(channel, rng.choice((0, 1, rng.randrange(10), rng.randrange(200))))
+        master = rng.choice(("SOURCE", "BITSTREAM", None, None))
+        if master:
+            self.inject(master, rng.choice((SLVERR, DECERR)), rng.choice((0, 1, rng.randrange(8))), 0)
         await self.submit(self.picture(largest=64))
-        ended = await self.end({ErrorCode.OK, ErrorCode.WATCHDOG})
-        if ended.code == ErrorCode.WATCHDOG:
-            self.did("WATCHDOG", f"{CHANNELS[channel]} stuck")
+        ended = await self.end({ErrorCode.OK, ErrorCode.WATCHDOG}, master, stuck=True)
+        if ended.code != ErrorCode.OK:
+            if ended.code == ErrorCode.WATCHDOG:
+                self.did("WATCHDOG", f"{CHANNELS[channel]} stuck")
+            elif (await self.read("STATUS"))["outstanding"]:
+                self.did("bus error", "then stuck bus")
             await self.in_fault()
             if memory.outstanding != (0, 0):
                 self.did("soft reset", "stuck bus")
