@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import stat
 import urllib.parse
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from heron.engines import core_params
 from heron.errors import HeronError
 
 BAUD = 3_000_000
+READ_BYTES = 4096  # at a time
 BOARDS = {"ulx3s_85f": DEFAULT_PRESET}
 """Simulated boards, and the preset of each."""
 SIM = "sim:"
@@ -46,8 +48,8 @@ class Port:
     def read(self, seconds: float) -> bytes:
         """What came, at once or in so many seconds; nothing when nothing did."""
         try:
-            self._serial.timeout = seconds
-            return self._serial.read(max(1, self._serial.in_waiting))
+            select.select([self._serial], [], [], seconds)
+            return self._serial.read(READ_BYTES)
         except OSError as error:
             raise self._gone() from error
 
