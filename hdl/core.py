@@ -63,6 +63,7 @@ class Core(wiring.Component):
         m.submodules.compared = compared = Fifo(Samples, self.p.ctb_size**2 // 2)
         m.submodules.units = units = Fifo(CodingUnit, 2 * (self.p.ctb_size // 8) ** 2)
         m.submodules.reconstruction = reconstruction = Reconstruction(self.p)
+        m.submodules.recon = recon = Fifo(Samples, 2)  # only cuts the path from its memory to o_recon and back
         m.submodules.squared_error = squared_error = SquaredError(self.p)
         m.submodules.coded_units = coded_units = Fifo(CodedUnit, 2 * (self.p.ctb_size // 8) ** 2)
         m.submodules.entropy = entropy = Entropy(self.p)
@@ -90,7 +91,8 @@ class Core(wiring.Component):
         connect(m, entropy.o, slice_data.i)
         connect(m, slice_data.o, pack.i_slice_data)
         connect(m, compared.o, squared_error.i_source)
-        connect(m, reconstruction.o_recon, squared_error.i)
+        connect(m, reconstruction.o_recon, recon.i)
+        connect(m, recon.o, squared_error.i)
         connect(m, squared_error.o, checksum.i)
         connect(m, checksum.o, self.o_recon)
         connect(m, checksum.o_checksum, pack.i_checksum)

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.analysis.coefficient_cost import CoefficientCost
-from hdl.analysis.forward_dct import ForwardDct
+from hdl.analysis.forward_dct import DctBlock, ForwardDct
 from hdl.analysis.residual_store import ResidualStore
 from hdl.analysis.subblock_search import RESIDUAL
 from hdl.common.streams import Fifo, connect
@@ -73,20 +73,22 @@ class BlockCost(wiring.Component):
         m.submodules.queue = queue = Fifo(Winner, NODES)
         m.submodules.tags = tags = Fifo(Tag, 4)
         m.submodules.costs = costs = Fifo(21, 8)  # each has a tag in `tags`, so this never fills
+        m.submodules.blocks = blocks = Fifo(DctBlock, 2)  # only cuts the path from ForwardDct to the queues
         connect(m, self.i, queue.i)
+        connect(m, blocks.o, dct.i)
         for port in ("w_valid", "w_buffer", "w_log2_size", "w_x", "w_y", "w_residual"):
             m.d.comb += getattr(store, port).eq(getattr(self, port))
         head = queue.o.payload
-        may_pass = ~head.tag.exists | dct.i.ready
+        may_pass = ~head.tag.exists | blocks.i.ready
         m.d.comb += [
             tags.i.payload.eq(head.tag),
             tags.i.valid.eq(queue.o.valid & may_pass),
             queue.o.ready.eq(tags.i.ready & may_pass),
             self.taken.eq(queue.o.valid & queue.o.ready),
-            dct.i.valid.eq(queue.o.valid & tags.i.ready & head.tag.exists),
-            dct.i.payload.log2_size.eq(head.tag.log2_size),
-            dct.i.payload.buffer.eq(head.buffer),
-            dct.i.payload.qp.eq(head.tag.qp),
+            blocks.i.valid.eq(queue.o.valid & tags.i.ready & head.tag.exists),
+            blocks.i.payload.log2_size.eq(head.tag.log2_size),
+            blocks.i.payload.buffer.eq(head.buffer),
+            blocks.i.payload.qp.eq(head.tag.qp),
             store.r_buffer.eq(dct.r_block.buffer),
             store.r_log2_size.eq(dct.r_block.log2_size),
             store.r_y.eq(dct.r_y),

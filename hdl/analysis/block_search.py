@@ -145,9 +145,9 @@ class BlockSearch(wiring.Component):
         ]
         m.d.sync += self.decided.eq(ended & info[7])
 
-        # The loser's buffer is free at once; before the first candidate there is no loser.
-        loser, lost = Signal(3), Signal()
-        m.d.comb += [loser.eq(Mux(rank.is_best, self.buffer, rank_buffer)), lost.eq(ended & ~info[6])]
+        # The loser's buffer is free a cycle later; before the first candidate there is no loser.
+        loser, lost = Signal(3, reset_less=True), Signal()
+        m.d.sync += [loser.eq(Mux(rank.is_best, self.buffer, rank_buffer)), lost.eq(ended & ~info[6])]
         with m.If(ended & rank.is_best):
             m.d.sync += self.buffer.eq(rank_buffer)
         taken = Mux(begin & ~self.i.payload.is_quarter, 1 << lowest, 0)

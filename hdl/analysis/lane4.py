@@ -139,16 +139,17 @@ class Lane4(wiring.Component):
         decided = delayed(m, finish, wait + 1, "decided", reset_less=False)
         current = self._neighbours(m, block, delayed(m, valid & (index == 0), wait - 2, "entered"), decided, rank)
 
-        # The winner's residual waits at the memory's output until it is taken.
+        # The winner's residual waits behind the memory's output until it is taken.
         pending = Signal()
         m.d.comb += [read.en.eq(decided), read.addr.eq(Cat(best, current.parity))]
         with m.If(self.request.ready):
             m.d.sync += pending.eq(0)
+        with m.If(delayed(m, decided, 1, "read", reset_less=False)):
+            m.d.sync += [pending.eq(1), self.request.payload.residual.eq(read.data)]
         with m.If(decided):
-            m.d.sync += [pending.eq(1), self.request.payload.qp.eq(current.qp)]
+            m.d.sync += self.request.payload.qp.eq(current.qp)
         m.d.comb += [
             self.request.valid.eq(pending),
-            self.request.payload.residual.eq(read.data),
             tags.i.valid.eq(decided),
             tags.i.payload.modes.eq(rank.modes),
             tags.i.payload.bits.eq(rank.bits),

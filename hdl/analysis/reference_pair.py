@@ -70,7 +70,7 @@ class ReferencePair(wiring.Component):
         accepted, given = self.i.valid & self.i.ready, self.o.valid & self.o.ready
         ctu = Signal(Ctu, reset_less=True)
         jobs = [Signal(Candidate, name=f"job_{k}", reset_less=True) for k in range(2)]
-        job, smooths = Signal(Candidate), needs_smoothing(m, self.i.payload.mode, self.i.payload.log2_size, 1, "job")
+        job = Signal(Candidate)
         m.d.comb += [
             self.i.ready.eq(~gather.busy & ~repeat & (used != 2)),
             job.eq(Mux(repeat, Mux(entering, jobs[0].as_value(), jobs[1].as_value()), self.i.payload.as_value())),
@@ -80,21 +80,24 @@ class ReferencePair(wiring.Component):
             gather.y4.eq(job.y4),
             gather.log2_size.eq(job.log2_size),
         ]
-        now = Signal(data.StructLayout({"log2_size": 3, "mode": 6, "smooth": 1, "which": 1, "final": 1}))
+        now = Signal(data.StructLayout({"log2_size": 3, "mode": 6, "which": 1, "again": 1}))
         with m.If(gather.start):
-            m.d.sync += [
-                repeat.eq(accepted & smooths & (job.log2_size == 5)),
-                now.log2_size.eq(job.log2_size),
-                now.mode.eq(job.mode),
-                now.final.eq(repeat | ~smooths | (job.log2_size != 5)),
-            ]
+            m.d.sync += [repeat.eq(0), now.log2_size.eq(job.log2_size), now.mode.eq(job.mode), now.again.eq(repeat)]
         with m.If(accepted):
-            m.d.sync += [entering.eq(~entering), ctu.eq(self.ctu), now.smooth.eq(smooths), now.which.eq(entering)]
+            m.d.sync += [entering.eq(~entering), ctu.eq(self.ctu), now.which.eq(entering)]
             for k in range(2):
                 with m.If(entering == k):
                     m.d.sync += jobs[k].eq(self.i.payload)
 
-        here = delayed(m, now, ReferenceGather.latency - 1, "here")
+        # The gather of a block of 32 is busy long enough for a decision a cycle after its start.
+        smooths, twice = needs_smoothing(m, now.mode, now.log2_size, 1, "now"), Signal()
+        m.d.comb += twice.eq(smooths & (now.log2_size == 5) & ~now.again)
+        with m.If(delayed(m, accepted, 1, "accepted", reset_less=False) & twice):
+            m.d.sync += repeat.eq(1)
+        decided = Signal(data.StructLayout({"log2_size": 3, "mode": 6, "which": 1, "smooth": 1, "final": 1}))
+        m.d.comb += [decided[name].eq(now[name]) for name in ("log2_size", "mode", "which")]
+        m.d.comb += [decided.smooth.eq(smooths), decided.final.eq(~twice)]
+        here = delayed(m, decided, ReferenceGather.latency - 1, "here")
         stands = gather.o_valid & gather.o_last & here.final
         swapped = is_swapped(here.mode)
         m.d.comb += [

@@ -1,6 +1,6 @@
 """CABAC arithmetic coder: bins to bytes (H.265 9.3.4.3, the other way round)."""
 
-from amaranth import Cat, Const, Module, Mux, Signal
+from amaranth import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,13 +13,27 @@ from hdl.entropy.payloads import BinKind, Bins, ByteToken
 from hdl.entropy.queue import Queue
 from hdl.payloads import Byte, Picture
 
+_AFTER = (tuple(min(index + 1, 62) for index in range(63)), contexts.TRANS_IDX_LPS)  # transIdxMps, transIdxLps
+
 
 def _next_state(state, value):
     """Context variable after coding `value` (9.3.4.3.2.2)."""
     mps, index = state[0], state[1:]
     lps = value ^ mps
-    after_mps = Mux(index == 62, 62, index + 1)[:6]
-    return Cat(mps ^ (lps & (index == 0)), Mux(lps, rom(contexts.TRANS_IDX_LPS, index, 6), after_mps))
+    after = [rom(table, index, 6) for table in _AFTER]
+    return Cat(mps ^ (lps & (index == 0)), Mux(lps, after[1], after[0]))
+
+
+def _state_after_two(state, values):
+    """After coding both: what _next_state makes of _next_state, without the one behind the other."""
+    mps, index = state[0], state[1:]
+    first = values[0] ^ mps
+    middle = mps ^ (first & (index == 0))
+    second = values[1] ^ middle
+    after = [[rom([b[i] for i in a[:63]], index, 6) for b in _AFTER] for a in _AFTER]
+    after = [Mux(first, after[1][k], after[0][k]) for k in range(2)]
+    # pStateIdx 0 and 1 are followed by 0 after an LPS, nothing else is.
+    return Cat(middle ^ (first & second & (index <= 1)), Mux(second, after[1], after[0]))
 
 
 def _renorm_shift(m, name, lps_range):
@@ -52,9 +66,10 @@ class ArithmeticCoder(wiring.Component):
     stat_bins: bins of the picture that was last finished, steady while the next is coded.
 
     Throughput: 1 payload per cycle (2 regular or 16 bypass bins) while at most 1 byte per cycle comes out on
-    average; a queue of 16 tokens evens out. Latency: 7 cycles to the token, then a byte waits until no carry can
+    average; a queue of 16 tokens evens out. Latency: 8 cycles to the token, then a byte waits until no carry can
     reach it. Backpressure on `o` stalls `i`. Arithmetic is exact: range 9 bits, low 9 bits and the carry apart.
-    Pipeline: S1 next states, S2 range of both bins, S3 sum of what is added to low, S4 low, S5 bits to bytes.
+    Pipeline: S1 next states, S2 ranges after an LPS, S3 range of both bins, S4 sum of what is added to low, S5 low, S6
+    bits to bytes.
     """
 
     i_picture: In(stream.Signature(Picture))
@@ -62,7 +77,7 @@ class ArithmeticCoder(wiring.Component):
     o: Out(stream.Signature(Byte))
     stat_bins: Out(32)
 
-    IN_FLIGHT = 6  # payloads past `i` that may still become tokens
+    IN_FLIGHT = 7  # payloads past `i` that may still become tokens
 
     def elaborate(self, platform):
         m = Module()
@@ -75,7 +90,7 @@ class ArithmeticCoder(wiring.Component):
         accept = self._control(m, queue.level)
         s1 = self._read_contexts(m, accept)
         s2 = self._update_contexts(m, s1)
-        s3 = self._range(m, s2)
+        s3 = self._range(m, self._renormalise(m, s2))
         s4 = self._addend(m, s3)
         s5 = self._low(m, s4)
         self._bytes(m, s5, queue.i)
@@ -128,16 +143,15 @@ class ArithmeticCoder(wiring.Component):
         return s1
 
     def _update_contexts(self, m, s1):
-        """S1: both bins' next states, written back; the LPS ranges of the states before."""
+        """S1: both bins' next states, written back; the states before."""
         memory, init = self._contexts, self._init
         regular = s1.bins.kind == BinKind.REGULAR
         two = regular & s1.bins.count[1]
         bins = [s1.bins.value[15], s1.bins.value[14]]
-        state, after = [Signal(STATE_BITS, name=f"state{k}") for k in range(2)], []
-        for k in range(2):
-            after.append(Signal(STATE_BITS, name=f"after{k}"))
-            m.d.comb += after[k].eq(_next_state(state[k], bins[k]))
+        state, after = ([Signal(STATE_BITS, name=f"{name}{k}") for k in range(2)] for name in ("state", "after"))
         m.d.comb += [
+            after[0].eq(_next_state(s1.state[0], bins[0])),
+            after[1].eq(Mux(s1.same, _state_after_two(s1.state[0], bins), _next_state(s1.state[1], bins[1]))),
             state[0].eq(s1.state[0]),
             state[1].eq(Mux(s1.same, after[0], s1.state[1])),
             memory.write_en.eq(Cat((s1.valid & regular & ~(two & s1.same)) | init.write_en, s1.valid & two)),
@@ -153,7 +167,8 @@ class ArithmeticCoder(wiring.Component):
                     "count": 5,
                     "value": 16,
                     "lps": 2,
-                    "lps_range": data.ArrayLayout(32, 2),
+                    "index": data.ArrayLayout(6, 2),  # pStateIdx
+                    "terminate": 1,
                     "two": 1,
                     "bypass": 1,
                     "flush": 1,
@@ -161,7 +176,6 @@ class ArithmeticCoder(wiring.Component):
             )
         )
         terminate = s1.bins.kind == BinKind.TERMINATE
-        table = [sum(r << (8 * q) for q, r in enumerate(row)) for row in contexts.RANGE_TAB_LPS]
         m.d.sync += [
             s2.valid.eq(s1.valid),
             s2.count.eq(s1.bins.count),
@@ -171,26 +185,47 @@ class ArithmeticCoder(wiring.Component):
             s2.flush.eq(terminate & bins[0]),
             s2.lps[0].eq(Mux(terminate, bins[0], bins[0] ^ state[0][0])),
             s2.lps[1].eq(bins[1] ^ state[1][0]),
-            s2.lps_range[0].eq(Mux(terminate, 0x02020202, rom(table, state[0][1:], 32))),
-            s2.lps_range[1].eq(rom(table, state[1][1:], 32)),
+            s2.index[0].eq(state[0][1:]),
+            s2.index[1].eq(state[1][1:]),
+            s2.terminate.eq(terminate),
         ]
         return s2
 
+    def _renormalise(self, m, s2):
+        """S2: the LPS range, for each quarter that the range may be in, and what it becomes."""
+        lps = data.StructLayout({"range": 8, "after": 8, "shift": 3})  # after: bit 8 is always set
+        kept = ("valid", "count", "value", "lps", "two", "bypass", "flush")
+        out = Signal(
+            data.StructLayout(
+                {name: s2.shape()[name].width for name in kept}
+                | {"entries": data.ArrayLayout(data.ArrayLayout(lps, 4), 2)}
+            ),
+            name="s2_renormalised",
+        )
+        m.d.sync += [out[name].eq(s2[name]) for name in kept]
+        for k in range(2):
+            for quarter in range(4):
+                lps_range = Signal(8, name=f"lps_range{k}_{quarter}")
+                m.d.comb += lps_range.eq(rom([row[quarter] for row in contexts.RANGE_TAB_LPS], s2.index[k], 8))
+                if k == 0:
+                    with m.If(s2.terminate):
+                        m.d.comb += lps_range.eq(2)
+                shift = _renorm_shift(m, f"lps_shift{k}_{quarter}", lps_range)
+                entry = out.entries[k][quarter]
+                m.d.sync += [entry.range.eq(lps_range), entry.after.eq(lps_range << shift), entry.shift.eq(shift)]
+        return out
+
     def _range(self, m, s2):
-        """S2: the range through up to two bins; what each adds to low, and its shift."""
+        """S3: the range through up to two bins; what each adds to low, and its shift."""
         range_ = Signal(9, init=510)
         current, adds, shifts = range_, [], []
         for k in range(2):
-            lps_range = Signal(8, name=f"lps_range{k}")
+            entry = Array(s2.entries[k])[current[6:8]]
             mps_range = Signal(9, name=f"mps_range{k}")
             after, add, shift = (Signal(n, name=f"{s}{k}") for s, n in (("range", 9), ("add", 9), ("shift", 3)))
-            m.d.comb += [
-                lps_range.eq(s2.lps_range[k].word_select(current[6:8], 8)),
-                mps_range.eq(current - lps_range),
-            ]
-            lps_shift = _renorm_shift(m, f"lps_shift{k}", lps_range)
+            m.d.comb += mps_range.eq(current - entry.range)
             with m.If(s2.lps[k]):
-                m.d.comb += [after.eq(lps_range << lps_shift), add.eq(mps_range), shift.eq(lps_shift)]
+                m.d.comb += [after.eq(Cat(entry.after, 1)), add.eq(mps_range), shift.eq(entry.shift)]
             with m.Else():
                 m.d.comb += [
                     after.eq(Mux(mps_range[8], mps_range, mps_range << 1)),
@@ -232,7 +267,7 @@ class ArithmeticCoder(wiring.Component):
         return s3
 
     def _addend(self, m, s3):
-        """S3: all additions to low of the payload as one number, aligned so that low stands at bit 16."""
+        """S4: all additions to low of the payload as one number, aligned so that low stands at bit 16."""
         s4 = Signal(data.StructLayout({"valid": 1, "flush": 1, "shift": 5, "add": 25}))
         product, chained = Signal(25), Signal(25)
         second = Cat(Const(0, 16), s3.add[1]) >> s3.shift[0]
@@ -250,7 +285,7 @@ class ArithmeticCoder(wiring.Component):
         return s4
 
     def _low(self, m, s4):
-        """S4: low; the bits that leave it at the top, and the carry into bits that left before."""
+        """S5: low; the bits that leave it at the top, and the carry into bits that left before."""
         low, total = Signal(9), Signal(26)
         s5 = Signal(data.StructLayout({"valid": 1, "carry": 1, "bits": 16, "shift": 5, "last": 1}))
         m.d.comb += total.eq(Cat(Const(0, 16), low) + s4.add)
@@ -268,7 +303,7 @@ class ArithmeticCoder(wiring.Component):
         return s5
 
     def _bytes(self, m, s5, tokens):
-        """S5: bits to bytes; fewer than 8 bits stay, at the top of `rest`."""
+        """S6: bits to bytes; fewer than 8 bits stay, at the top of `rest`."""
         rest, held = Signal(8), Signal(3)
         total, window, raised = Signal(5), Signal(24), Signal(9)
         token = tokens.payload

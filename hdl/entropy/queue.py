@@ -42,9 +42,9 @@ class Queue(wiring.Component):
             read.addr.eq(tail),
             self.o.payload.eq(read.data),
         ]
-        m.d.sync += [
-            head.eq(head + put),
-            tail.eq(tail + take),
-            self.level.eq(self.level + put - take),
-        ]
+        m.d.sync += [head.eq(head + put), tail.eq(tail + take)]
+        with m.If(put & ~take):
+            m.d.sync += self.level.eq(self.level + 1)
+        with m.Elif(take & ~put):
+            m.d.sync += self.level.eq(self.level - 1)
         return m

@@ -375,18 +375,15 @@ class Residual(wiring.Component):
 
     def _remaining_levels(self, m):
         step = self._step
-        chosen = Signal(16)  # the highest position of what remains
-        above = Const(0)
-        for n in reversed(range(16)):
-            m.d.comb += chosen[n].eq(self._remaining[n] & ~above)
-            above = self._remaining[n] | above
+        # The highest position of what remains, and the others: x & -x and x & (x - 1) of the reversed bits.
+        chosen, left, remaining = Signal(16), Signal(16), self._remaining[::-1]
+        m.d.comb += [chosen.eq((remaining & -remaining)[:16][::-1]), left.eq((remaining & (remaining - 1))[:16][::-1])]
         late = (self._count > 8) & ((chosen & ((Const(1, 17) << self._eighth) - 1)[:16]).any())
         leads = self._any_greater1 & chosen.bit_select(self._first_greater1, 1)
         level = Const(0, 16)
         for n in range(16):
             level = level | Mux(chosen[n], self._level[n], 0)
         twice = (self._large & chosen).any() & ~self._second
-        left = self._remaining & ~chosen
         m.d.comb += [
             step.remaining.eq(1),
             step.first.eq(self._rice_start),

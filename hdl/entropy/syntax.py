@@ -56,6 +56,7 @@ class Syntax(wiring.Component):
         )
         self._unit = Signal(CodedUnit)
         self._width, self._height = Signal(11), Signal(11)  # of the coded picture, in units of 8
+        self._rest_x, self._rest_y = Signal(11), Signal(11)  # from the unit on
         self._ctb_start = Signal()
         self._size = Signal(3)  # log2 of the quadtree node
         self._part = Signal(3)
@@ -95,6 +96,7 @@ class Syntax(wiring.Component):
                     m.next = "START"
             with m.State("START"):
                 # One cycle with cu.x steady for the line memory, one to use what it gave.
+                m.d.sync += [self._rest_x.eq(self._width - cu.x), self._rest_y.eq(self._height - cu.y)]
                 m.next = "EDGES"
             with m.State("EDGES"):
                 m.d.comb += self._neighbours.start.eq(1)
@@ -160,7 +162,7 @@ class Syntax(wiring.Component):
         units = Signal(4)
         m.d.comb += units.eq(Const(1, 4) << (size - 3)[:2])
         aligned = ((cu.x | cu.y)[:3] & (units - 1)[:3]) == 0
-        fits = (cu.x + units <= self._width) & (cu.y + units <= self._height)
+        fits = (self._rest_x >= units) & (self._rest_y >= units)
         depth = (self.p.ctb_log2_size - size)[:2]
         ctx = contexts.SPLIT_CU_FLAG + (near.left_depth > depth) + (near.above_depth > depth)
         sent = aligned & fits & (size != 3)

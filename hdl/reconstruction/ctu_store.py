@@ -23,7 +23,7 @@ class SampleWalk(wiring.Component):
 
     `x`, `y`: of its CTU in the picture, in units of 8 luma samples; `row`, `group`: in its coding-tree block.
 
-    `restart` goes to the start of a picture of `size`; `size` stays stable while walking.
+    `restart` goes to the start of a picture of `size`, which is looked at in that cycle.
     """
 
     def __init__(self, p: Params):
@@ -48,10 +48,9 @@ class SampleWalk(wiring.Component):
         across = self.p.ctb_size // 8
         x, y = self.x, self.y
         columns, rows = Signal(4), Signal(4)  # of the CTU, in units of 8
-        rest_x, rest_y = Signal(11), Signal(11)
+        # From the CTU on, kept so that what depends on them needs no subtraction.
+        width, rest_x, rest_y = Signal(11), Signal(11), Signal(11)
         m.d.comb += [
-            rest_x.eq(self.size.width - x),
-            rest_y.eq(self.size.height - y),
             columns.eq(Mux(rest_x > across, across, rest_x)),
             rows.eq(Mux(rest_y > across, across, rest_y)),
         ]
@@ -73,11 +72,12 @@ class SampleWalk(wiring.Component):
                 with m.If(end_of_block):
                     m.d.sync += [self.row.eq(0), self.c_idx.eq(self.c_idx + 1)]
             with m.If(self.last_in_ctu):
-                m.d.sync += [self.c_idx.eq(0), x.eq(x + across)]
+                m.d.sync += [self.c_idx.eq(0), x.eq(x + across), rest_x.eq(rest_x - across)]
                 with m.If(rest_x <= across):
-                    m.d.sync += [x.eq(0), y.eq(y + across)]
+                    m.d.sync += [x.eq(0), rest_x.eq(width), y.eq(y + across), rest_y.eq(rest_y - across)]
         with m.If(self.restart):
             m.d.sync += [x.eq(0), y.eq(0), self.c_idx.eq(0), self.row.eq(0), self.group.eq(0)]
+            m.d.sync += [width.eq(self.size.width), rest_x.eq(self.size.width), rest_y.eq(self.size.height)]
         return m
 
 
@@ -104,9 +104,9 @@ class CtuStore:
 class SourceStore(wiring.Component):
     """Double buffer of the source: takes the Samples of a CTU while the one before is read in 4x4 sub-blocks.
 
-    `full`: the current CTU is complete; `release` gives it up. Read: `r_block` is valid in the cycle after the
-    address, in groups of four samples in the CTU. `restart` starts a picture of `size`. Between pictures, after its
-    last sample, `i` stalls until `restart`. Throughput: one Samples and one sub-block a cycle.
+    `full`: the current CTU is complete; `release` gives it up. Read: `r_block` is valid two cycles after the
+    address, in groups of four samples in the CTU. `restart` starts a picture of `size` (of that cycle). Between
+    pictures, after its last sample, `i` stalls until `restart`. Throughput: one Samples and one sub-block a cycle.
     """
 
     def __init__(self, p: Params):
@@ -154,8 +154,8 @@ class SourceStore(wiring.Component):
                 write.data.eq(self.i.payload.sample.as_value()),
                 write.en.eq(walk.next & (walk.row[:2] == k)),
                 read.addr.eq(store.address(reading, self.r_c_idx, self.r_y, self.r_x[1:])),
-                self.r_block.as_value()[32 * k :][:32].eq(Mux(right, read.data[1], read.data[0])),
             ]
+            m.d.sync += self.r_block.as_value()[32 * k :][:32].eq(Mux(right, read.data[1], read.data[0]))
         return m
 
 

@@ -36,9 +36,9 @@ class Neighbours(wiring.Component):
     Where a neighbour is available at all (`place`), the latest value is the right one, because coding order is z-order.
 
     `write` stores a reconstructed 4x4 sub-block (raster order within its block). `start` begins to gather for
-    `place`, which stays stable until `last`: rows of eight samples of both sides, nearest the corner first, with
-    `valid`, `first` and `last`, one a cycle from the cycle after `start`. A gather may start in the cycle after a
-    write. `again`, stable as `place`: the same block will be gathered once more.
+    `place`, which is stable from the cycle before until `last`: rows of eight samples of both sides, nearest the
+    corner first, with `valid`, `first` and `last`, one a cycle from the second cycle after `start`. A gather may start
+    in the cycle after a write. `again`, stable as `place`: the same block will be gathered once more.
     """
 
     def __init__(self, p: Params):
@@ -72,11 +72,13 @@ class Neighbours(wiring.Component):
         m.d.comb += reading.eq(self.start | running)
         with m.If(reading):
             m.d.sync += [running.eq(step != last_step), step.eq(Mux(step == last_step, 0, step + 1))]
-        m.d.sync += [self.valid.eq(reading), self.first.eq(self.start), self.last.eq(reading & (step == last_step))]
+        valid, first, last = Signal(), Signal(), Signal()  # of the row that has been read; a cycle later it is complete
+        m.d.sync += [valid.eq(reading), first.eq(self.start), last.eq(reading & (step == last_step))]
+        m.d.sync += [self.valid.eq(valid), self.first.eq(first), self.last.eq(last)]
 
         tops = self._side(m, "top", self.write_x, place.x, step, self._top_address, range(12, 16))
         lefts = self._side(m, "left", self.write_y, place.y, step, self._left_address, range(3, 16, 4))
-        self._substitute(m, tops, lefts, step)
+        self._substitute(m, tops, lefts, step, valid)
         return m
 
     def _top_address(self, c_idx, group):
@@ -113,7 +115,7 @@ class Neighbours(wiring.Component):
         m.d.comb += [out[1].eq(Mux(swapped, words[0].as_value(), words[1].as_value()))]
         return out
 
-    def _corner(self, m, tops, now):
+    def _corner(self, m, tops, now, valid):
         """The corner's value in the cycle of the first row, were it available."""
         place = self.place
         memory = Memory(shape=unsigned(8), depth=128, init=[])
@@ -129,11 +131,11 @@ class Neighbours(wiring.Component):
         passed = Array(Signal(8, name=f"passed_{c}") for c in range(3))
         end = Signal(3)
         m.d.comb += end.eq((1 << place.log2_size >> 3) - (place.log2_size != 2))
-        with m.If(self.valid & (place.y == 0) & (now == end) & ~self.again):
+        with m.If(valid & (place.y == 0) & (now == end) & ~self.again):
             m.d.sync += passed[place.c_idx].eq(Mux(place.log2_size == 2, tops[0][3], tops[1][3]))
         return Mux(place.y == 0, passed[place.c_idx], read.data)
 
-    def _substitute(self, m, tops, lefts, step):
+    def _substitute(self, m, tops, lefts, step, valid):
         place = self.place
         now = Signal(3)  # pair of groups that has arrived
         m.d.sync += now.eq(step)
@@ -143,17 +145,16 @@ class Neighbours(wiring.Component):
             ("top", tops, place.has_top, place.right, lefts, place.has_left, self.top),
             ("left", lefts, place.has_left, place.below, tops, place.has_top, self.left),
         ):
-            count = Signal(5, name=f"{name}_count")
-            m.d.comb += count.eq(Mux(has, size + extra, 0))
+            count = Signal(5, name=f"{name}_count", reset_less=True)
+            m.d.sync += count.eq(Mux(has, size + extra, 0))
             kept = Signal(8, name=f"{name}_kept", reset_less=True)
             before, half = Signal(8, name=f"{name}_before"), Signal(8, name=f"{name}_half")
             m.d.comb += [
                 before.eq(Mux(now == 0, Mux(has_other, other[0][0], 128), kept)),
                 half.eq(Mux((now << 1) < count, words[0][3], before)),
             ]
-            for i in range(4):
-                m.d.comb += out[i].eq(Mux((now << 1) < count, words[0][i], before))
-                m.d.comb += out[4 + i].eq(Mux((now << 1 | 1) < count, words[1][i], half))
-            m.d.sync += kept.eq(out[7])
+            row = [Mux((now << 1) < count, words[0][i], before) for i in range(4)]
+            row += [Mux((now << 1 | 1) < count, words[1][i], half) for i in range(4)]
+            m.d.sync += [*(out[i].eq(sample) for i, sample in enumerate(row)), kept.eq(row[7])]
         nearest = Mux(place.has_left, lefts[0][0], Mux(place.has_top, tops[0][0], 128))
-        m.d.comb += self.corner.eq(Mux(place.has_left & place.has_top, self._corner(m, tops, now), nearest))
+        m.d.sync += self.corner.eq(Mux(place.has_left & place.has_top, self._corner(m, tops, now, valid), nearest))

@@ -26,12 +26,12 @@ class Prediction(wiring.Component):
     `start`, allowed while `ready`, takes a block's `place`, `mode` and `candidate`; everything the block refers to must
     have been written by then, or be written in that cycle. `again`: the next start is of the same block, with another
     mode. Its sub-blocks come in raster order, one a cycle, without
-    backpressure: `o_ahead_valid` and `o_ahead` one cycle before `o_samples`, `o_valid` and `o_tag`.
+    backpressure: `o_ahead` two cycles before `o_samples`, `o_valid` and `o_tag`.
     `finishing` is high when the block's last sub-block goes into the predictor, `o_valid` comes 4 cycles later.
     `ready` comes with it, after a 4x4 block a cycle later, or two where it comes again: those are at least four cycles
     apart.
-    Cycles from `start` to the first `o_valid`: 7 at N = 4, else 6 + 2N/8 for planar and DC and 7 for angular modes;
-    1 + 2N/8 more to smooth at N = 32, one less after `again`.
+    Cycles from `start` to the first `o_valid`: 8 at N = 4, else 7 + 2N/8 for planar and DC and 8 for angular modes;
+    2 + 2N/8 more to smooth at N = 32, one less after `again`.
     """
 
     def __init__(self, p: Params):
@@ -45,7 +45,6 @@ class Prediction(wiring.Component):
                 "candidate": In(2),
                 "again": In(1),
                 "finishing": Out(1),
-                "o_ahead_valid": Out(1),
                 "o_ahead": Out(SubblockTag),
                 "o_valid": Out(1),
                 "o_tag": Out(SubblockTag),
@@ -67,8 +66,10 @@ class Prediction(wiring.Component):
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
-        smoothing = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
-        twice, repeated = smoothing & (place.log2_size == 5), Signal()  # a block of 32 is gathered twice to be smoothed
+        # What follows from the block's mode and size, ready when they are.
+        smoothing, twice, repeated = Signal(), Signal(), Signal()  # twice: a block of 32 is gathered so to be smoothed
+        is_angular, last = Signal(), Signal(3)
+        smooths = needs_smoothing(m, self.mode, self.place.log2_size, self.place.c_idx == 0, "block")
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
             *(
@@ -90,8 +91,7 @@ class Prediction(wiring.Component):
             predictor.references.eq(references.references),
         ]
 
-        issue, x, y, last = Signal(), Signal(3), Signal(3), Signal(3)
-        m.d.comb += last.eq((1 << place.log2_size >> 2) - 1)
+        issue, x, y = Signal(), Signal(3), Signal(3)
         m.d.comb += self.finishing.eq(issue & (x == last) & (y == last))
         with m.If(issue):
             m.d.sync += x.eq(Mux(x == last, 0, x + 1))
@@ -112,6 +112,12 @@ class Prediction(wiring.Component):
             m.d.comb += self.ready.eq(place.log2_size != 2)
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
+            m.d.sync += [
+                smoothing.eq(smooths),
+                twice.eq(smooths & (self.place.log2_size == 5)),
+                is_angular.eq(self.mode > DC),
+                last.eq((1 << self.place.log2_size >> 2) - 1),
+            ]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.ready.eq(~resting)
@@ -125,7 +131,7 @@ class Prediction(wiring.Component):
                 m.next = "LOAD"
             with m.State("LOAD"):
                 # An angular mode begins with what the first two rows hold, and never overtakes the others.
-                m.d.comb += issue.eq((mode > DC) & ~neighbours.first & (~twice | repeated))
+                m.d.comb += issue.eq(is_angular & neighbours.valid & ~neighbours.first & (~twice | repeated))
                 with m.If(neighbours.last):
                     m.d.sync += repeated.eq(twice & ~repeated)
                     m.next = "PREDICT"
@@ -147,8 +153,7 @@ class Prediction(wiring.Component):
         m.d.comb += tags[0].candidate.eq(candidate)
         m.d.sync += [valids[1:].eq(valids), *(tags[k + 1].eq(tags[k]) for k in range(predictor.latency))]
         m.d.comb += [
-            self.o_ahead_valid.eq(valids[-2]),
-            self.o_ahead.eq(tags[-2]),
+            self.o_ahead.eq(tags[-3]),
             self.o_valid.eq(valids[-1]),
             self.o_tag.eq(tags[-1]),
             self.o_samples.eq(predictor.samples),

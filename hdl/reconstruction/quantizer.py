@@ -70,7 +70,7 @@ class Quantizer(wiring.Component):
     Arithmetic: |c| * scale exact in 33 bits, u 22 bits, level at most 13107 + 1.
     """
 
-    latency = 10
+    latency = 11
 
     i_valid: In(1)
     i_kind: In(GroupKind)
@@ -99,16 +99,17 @@ class Quantizer(wiring.Component):
 
         scan_idx = Mux(upper[0], kinds[0].scan_idx, kinds[1].scan_idx)
         magnitude, negative = self._magnitudes(m, working[0], upper[0], scan_idx)
-        product = self._multiply(m, magnitude, upper[0])
-        lanes = {2: self._round(m, working[1], product, negative, kinds[1])}
-        for stage in range(3, 9):
+        product, fours = self._multiply(m, magnitude, upper[0])
+        lanes = {2: self._round(m, working[1], product, negative, fours)}
+        for stage in range(3, 10):
             lanes[stage] = Signal(LANE_ARRAY, name=f"lanes_{stage}", reset_less=True)
             with m.If(working[stage - 1]):
                 m.d.sync += lanes[stage].eq(lanes[stage - 1])
         cut = self._cut(m, *self._costs(m, working[2], lanes[2], upper[2]))
-        kept = self._apply(m, lanes[4], lanes[5], cut, kinds[5], upper[5])
-        changed = self._change(m, lanes[6], kept, upper[6], upper[7])
-        self._finish(m, working[8], lanes[8], changed, upper[8])
+        left = self._apply(m, lanes[4], lanes[5], cut, kinds[5], upper[5])
+        kept = self._parity(m, lanes[5], lanes[6], left, upper[6])
+        changed = self._change(m, lanes[7], kept, upper[7], upper[8])
+        self._finish(m, working[9], lanes[9], changed, upper[9])
         return m
 
     def _magnitudes(self, m, working, upper, scan_idx):
@@ -128,27 +129,26 @@ class Quantizer(wiring.Component):
         return magnitude, negative
 
     def _multiply(self, m, magnitude, upper):
-        """Stage 1: the product, shifted left by 0..3 so that the shift right that follows is one of three."""
+        """Stage 1: the product, shifted left by 0..3 so that the shift right that follows is one of three: by how many
+        fours."""
         total = Signal(5)
         m.d.comb += total.eq(self.i_kind.qp_per + 13 - self.i_kind.log2_size)  # 8..19
         scales = [QUANT_SCALE[rem] << (3 - low) for rem in range(6) for low in range(4)]
-        scale = Signal(18, reset_less=True)
+        scale, fours = Signal(18, reset_less=True), Signal(3, reset_less=True)
         with m.If(upper):
-            m.d.sync += scale.eq(rom(scales, Cat(total[:2], self.i_kind.qp_rem), 18))
-        return [magnitude[k] * scale for k in range(LANES)]
+            m.d.sync += [scale.eq(rom(scales, Cat(total[:2], self.i_kind.qp_rem), 18)), fours.eq(total[2:])]
+        return [magnitude[k] * scale for k in range(LANES)], fours
 
-    def _round(self, m, working, product, negative, kind):
+    def _round(self, m, working, product, negative, fours):
         """Stage 1: u = 256 * high + low, and the level, which is one more from a threshold of `low` on.
 
         The threshold is 256 - ROUND_MORE where high is at least 2, else 256 - ROUND_ONE: what ROUND_ONE makes 2 or more
         is at least 2 by ROUND_MORE too, and with high 1 at most 2.
         """
-        total = Signal(5)
-        m.d.comb += total.eq(kind.qp_per + 13 - kind.log2_size)
         lanes = Signal(LANE_ARRAY, name="lanes_2", reset_less=True)
         for k in range(LANES):
             u = Signal(22, name=f"u_{k}")
-            with m.Switch(total[2:]):
+            with m.Switch(fours):
                 for value in (2, 3, 4):
                     with m.Case(value):
                         m.d.comb += u.eq(product[k][4 * value + 3 :])
@@ -224,23 +224,37 @@ class Quantizer(wiring.Component):
         return cut
 
     def _apply(self, m, lower, upper, cut, kind, valid):
-        """Stage 5: cut; then whether the parity is to be fixed, and which levels may not be changed for it."""
-        lanes = [lower[k] for k in range(LANES)] + [upper[k] for k in range(LANES)]
-        found, is_last = Signal(), Signal()
-        m.d.comb += is_last.eq(kind.first | ~found)
+        """Stage 5: cut; what is left, and whether it may be the last group with levels."""
+        left = {
+            "removed": Signal(16, name="removed_6", reset_less=True),
+            "nonzero": Signal(16, name="nonzero_6", reset_less=True),
+            "is_last": Signal(name="is_last_6", reset_less=True),
+            "found": Signal(name="found"),  # this or an earlier group of the block has levels
+        }
+        is_last = Signal()
+        m.d.comb += is_last.eq(kind.first | ~left["found"])
         price = Mux(is_last & (kind.index == 0), COST_BLOCK, COST_GROUP)
         drop, some = Signal(), Signal()
         m.d.comb += some.eq(is_last & ~cut["best"][-1])
         saved = Mux(some, Cat(cut["best"][:10], Const(0b1111, 4)), 0)
         m.d.comb += drop.eq(cut["small"] & (((cut["all"] - saved)[:14].as_signed() - price) < 0))
-        removed, nonzero, negative = Signal(16), Signal(16), Signal(16)
-        m.d.comb += [
-            removed.eq(Cat(drop | (some & (i >= cut["where"])) for i in range(16))),
-            nonzero.eq(Cat(lane.some for lane in lanes) & ~removed),
-            negative.eq(Cat(lane.negative for lane in lanes)),
-        ]
+        removed = Signal(16)
+        m.d.comb += removed.eq(Cat(drop | (some & (i >= cut["where"])) for i in range(16)))
         with m.If(valid):
-            m.d.sync += found.eq(~is_last | nonzero.any())
+            m.d.sync += [
+                left["removed"].eq(removed),
+                left["nonzero"].eq(Cat(lane.some for half in (lower, upper) for lane in half) & ~removed),
+                left["is_last"].eq(is_last),
+            ]
+        return left
+
+    def _parity(self, m, lower, upper, left, valid):
+        """Stage 6: whether the parity is to be fixed, and which levels may not be changed for it."""
+        lanes = [lower[k] for k in range(LANES)] + [upper[k] for k in range(LANES)]
+        removed, nonzero, is_last, negative = left["removed"], left["nonzero"], left["is_last"], Signal(16)
+        m.d.comb += negative.eq(Cat(lane.negative for lane in lanes))
+        with m.If(valid):
+            m.d.sync += left["found"].eq(~is_last | nonzero.any())
 
         before, behind = Signal(16), Signal(16)  # a level at a lower position, at a higher one
         m.d.comb += [
@@ -255,8 +269,8 @@ class Quantizer(wiring.Component):
             "removed": Signal(16, reset_less=True),
             "barred": Signal(16, reset_less=True),
             "fix": Signal(name="fix", reset_less=True),
-            "coded": Signal(name="coded_6", reset_less=True),
-            "first": Signal(name="first_6", reset_less=True),
+            "coded": Signal(name="coded_7", reset_less=True),
+            "first": Signal(name="first_7", reset_less=True),
         }
         with m.If(valid):
             m.d.sync += [
@@ -279,7 +293,7 @@ class Quantizer(wiring.Component):
         return kept
 
     def _change(self, m, lanes, kept, upper, lower):
-        """Stages 6, 7: the level that is changed, by one towards its coefficient.
+        """Stages 7, 8: the level that is changed, by one towards its coefficient.
 
         168 less half of what a change costs is |u - level|, and SDH_ONE / 2 more where the level is not 0, and as much
         again where it becomes 0. The last level may always be changed.
@@ -305,8 +319,8 @@ class Quantizer(wiring.Component):
             "where": [Signal(3, name=f"changed_where_{half}", reset_less=True) for half in range(2)],
             "fix": Signal(name="changed_fix", reset_less=True),
             "removed": Signal(16, name="changed_removed", reset_less=True),
-            "coded": Signal(name="coded_8", reset_less=True),
-            "first": Signal(name="first_8", reset_less=True),
+            "coded": Signal(name="coded_9", reset_less=True),
+            "first": Signal(name="first_9", reset_less=True),
         }
         with m.If(lower):
             m.d.sync += [kept_best.eq(cost) for kept_best, cost in zip(changed["best"], (best, best_kept))]
@@ -315,7 +329,7 @@ class Quantizer(wiring.Component):
         return changed
 
     def _finish(self, m, working, lanes, changed, upper):
-        """Stages 8, 9: make the change, and set the signs."""
+        """Stages 9, 10: make the change, and set the signs."""
         removed = half_of(changed["removed"], upper)
         here, where = Signal(), Signal(3)
         is_lower = changed["best"][0] < changed["best"][1]

@@ -81,15 +81,17 @@ class Reconstruction(wiring.Component):
 
         m.submodules.edges = edges = ModeEdges(self.p)
 
-        size = Signal(CodedSize)
+        size, coming = Signal(CodedSize), Signal(CodedSize)
         qp = Signal(data.ArrayLayout(data.StructLayout({"per": 4, "rem": 3}), 2))  # luma, chroma
         unit = Signal(CodingUnit)
         part = Signal(2)
         contexts = Array(Signal(BlockContext, name=f"context_{c}") for c in range(3))
         busy = Signal(3)  # a 4x4 block of the component is under way
         m.d.comb += [
-            source.size.eq(size),
-            store.size.eq(size),
+            coming.width.eq((self.i_picture.payload.width + 7) >> 3),
+            coming.height.eq((self.i_picture.payload.height + 7) >> 3),
+            source.size.eq(coming),
+            store.size.eq(coming),
             availability.size.eq(size),
             self.stat_busy.eq(~store.idle),
             *(loop.kinds[c].eq(contexts[c].kind) for c in range(3)),
@@ -191,8 +193,7 @@ class Reconstruction(wiring.Component):
         with m.FSM():
             with m.State("PICTURE"):
                 m.d.comb += self.i_picture.ready.eq(1)
-                picture = self.i_picture.payload
-                m.d.sync += [size.width.eq((picture.width + 7) >> 3), size.height.eq((picture.height + 7) >> 3)]
+                m.d.sync += size.eq(coming)
                 with m.If(self.i_picture.valid):
                     m.d.comb += [source.restart.eq(1), store.restart.eq(1)]
                     m.d.sync += fresh.eq(1)

@@ -112,19 +112,22 @@ class ResidualLoop(wiring.Component):
         small_tag, large_tag = Signal(GroupTag), Signal(GroupTag)
         m.d.comb += [small_tag.place.eq(self.p_tag), small_tag.small.eq(1), small_tag.first.eq(1)]
         m.d.comb += large_tag.eq(read_tag)
-        small_valid, small_tag = delay(m, "small", Transform4x4.latency, self.p_valid & p_small, small_tag)
-        large_valid, large_tag = delay(m, "large", TransformBuffer.latency, reading, large_tag)
-        entering = Signal(GroupTag)
-        m.d.comb += [
-            entering.eq(Mux(small_valid, small_tag.as_value(), large_tag.as_value())),
+        small_valid, small_tag = delay(m, "small", Transform4x4.latency - 1, self.p_valid & p_small, small_tag)
+        large_valid, large_tag = delay(m, "large", TransformBuffer.latency - 1, reading, large_tag)
+        early, entering, kind = Signal(GroupTag, name="early_entering"), Signal(GroupTag), Signal(GroupKind)
+        m.d.comb += early.eq(Mux(small_valid, small_tag.as_value(), large_tag.as_value()))
+        m.d.comb += self._group_kind(kind, early)
+        small_now, small_before = Signal(), Signal()  # the block stays for a second cycle
+        m.d.sync += [
+            small_before.eq(small_valid),
+            small_now.eq(small_valid | small_before),
             quantizer.i_valid.eq(small_valid | large_valid),
+            quantizer.i_kind.eq(kind),
+            entering.eq(early),
         ]
-        m.d.comb += self._group_kind(quantizer.i_kind, entering)
-        small_again = Signal()  # the block stays for a second cycle
-        m.d.sync += small_again.eq(small_valid)
         for i in range(16):
             transposed = transform.r_block[4 * (i % 4) + i // 4]
-            m.d.comb += quantizer.i_block[i].eq(Mux(small_valid | small_again, forward4x4.o_block[i], transposed))
+            m.d.comb += quantizer.i_block[i].eq(Mux(small_now, forward4x4.o_block[i], transposed))
 
         # Out of it: levels to the bitstream, and scaled back.
         coming, coming_tag = delay(m, "quantized", Quantizer.latency - 2, quantizer.i_valid, entering)
@@ -139,10 +142,10 @@ class ResidualLoop(wiring.Component):
             self.q_group.level.eq(quantizer.o_levels),
             self.q_group.index.eq(q_tag.index),
             self.q_group.first.eq(quantizer.o_first),
-            scaler.i_upper.eq(q_upper),
+            scaler.i_start.eq(coming),
             scaler.i_levels.eq(quantizer.o_lanes),
         ]
-        m.d.comb += self._group_kind(scaler.i_kind, q_tag)
+        m.d.comb += self._group_kind(scaler.i_kind, coming_tag)
         with m.If(q_valid & ~q_tag.small & quantizer.o_coded):
             m.d.sync += coded.bit_select(slot_of(q_tag.place), 1).eq(1)
         self._choose(m, choice, quantizer, q_valid, q_tag)
@@ -178,10 +181,13 @@ class ResidualLoop(wiring.Component):
             predicted_read.addr.eq(prediction_address(early_tag)),
         ]
         back_valid, candidate = Signal(), Signal()  # candidate: one of several of a 4x4 block
-        m.d.sync += [back_valid.eq(early_valid), self.r_tag.eq(early_tag), self.r_small.eq(early_small)]
-        m.d.comb += [
-            candidate.eq(self.r_small & self._is_tried(self.r_tag)),
-            self.r_valid.eq(back_valid & (~candidate | self._is_final(self.r_tag))),
+        tried = early_small & self._is_tried(early_tag)
+        m.d.sync += [
+            back_valid.eq(early_valid),
+            self.r_tag.eq(early_tag),
+            self.r_small.eq(early_small),
+            candidate.eq(tried),
+            self.r_valid.eq(early_valid & (~tried | self._is_final(early_tag))),
         ]
         uncoded = ~coded.bit_select(slot_of(self.r_tag), 1)
         total, best = Signal(BLOCK), Signal(BLOCK, reset_less=True)
@@ -236,8 +242,8 @@ class ResidualLoop(wiring.Component):
         return [*shared, out.scan_idx.eq(scan_of(kind, tag.place)), out.first.eq(tag.first), out.index.eq(tag.index)]
 
     def _sequence(self, m, transform, order, choice):
-        """The way of the larger blocks, and the reads of the buffer that it makes."""
-        slot, count, wait, again = Signal(2), Signal(6), Signal(4), Signal()
+        """The way of the larger blocks, and the reads of the buffer that it makes, two cycles later."""
+        slot, count, wait, again = Signal(2), Signal(6), Signal(range(32)), Signal()
         batch, back, coded = Signal(4), Signal(4), Signal(4)  # slots to work on now, to reconstruct, with levels
         luma = (slot == 0) | (slot == 3)
         kind = self.kind_array[Mux(luma, 0, slot)]
@@ -259,42 +265,60 @@ class ResidualLoop(wiring.Component):
             m.d.sync += count.eq(count + 1)
             with m.If(counted):
                 m.d.sync += [count.eq(0), slot.eq(following)]
-        x, y = Signal(3), Signal(3)
-        reading, reconstructing, tag = Signal(), Signal(), Signal(GroupTag, name="read_tag")
+        # Whose turn it is, a cycle later its place, in the cycle after that it is read.
+        reading, reconstructing, tag = Signal(), Signal(), Signal(GroupTag, name="turn_tag")
+        log2_size, scan_idx = Signal(3), Signal(2)
         m.d.comb += [
             transform.luma_log2_size.eq(self.kinds[0].log2_size),
             transform.chroma_log2_size.eq(self.kinds[1].log2_size),
             transform.blocks.eq(batch),
-            order.log2_size.eq(kind.log2_size),
-            order.scan_idx.eq(Mux(slot == 3, kind.scan_idx[1], kind.scan_idx[0])),
             index.eq(last - count),
-            order.index.eq(index),
             tag.place.c_idx.eq(Mux(luma, 0, slot)),
             tag.place.candidate.eq(slot == 3),
             tag.index.eq(index),
             tag.first.eq(count == 0),
-            tag.place.x.eq(x),
-            tag.place.y.eq(y),
         ]
-        with m.If(~reconstructing):
+        placed_reading, placed_reconstructing = Signal(), Signal()
+        placed_tag, placed = Signal(GroupTag, name="placed_tag", reset_less=True), Signal(GroupTag, name="read_tag")
+        placed_slot, placed_count = Signal(2, reset_less=True), Signal(6, reset_less=True)
+        m.d.sync += [
+            placed_reading.eq(reading),
+            placed_reconstructing.eq(reconstructing),
+            placed_tag.eq(tag),
+            placed_slot.eq(slot),
+            placed_count.eq(count),
+            log2_size.eq(kind.log2_size),
+            scan_idx.eq(Mux(slot == 3, kind.scan_idx[1], kind.scan_idx[0])),
+        ]
+        x, y = Signal(3), Signal(3)
+        m.d.comb += [
+            order.log2_size.eq(log2_size),
+            order.scan_idx.eq(scan_idx),
+            order.index.eq(placed_tag.index),
+            placed.eq(placed_tag),
+            placed.place.x.eq(x),
+            placed.place.y.eq(y),
+        ]
+        with m.If(~placed_reconstructing):
             m.d.comb += [x.eq(order.x), y.eq(order.y)]
         with m.Else():
-            with m.Switch(kind.log2_size):
+            with m.Switch(log2_size):
                 for log2 in (3, 4, 5):
                     with m.Case(log2):
-                        m.d.comb += [x.eq(count[: log2 - 2]), y.eq(count[log2 - 2 : 2 * log2 - 4])]
+                        m.d.comb += [x.eq(placed_count[: log2 - 2]), y.eq(placed_count[log2 - 2 : 2 * log2 - 4])]
         # The forward transform leaves the block transposed.
-        m.d.comb += [
-            transform.r_place.region.eq(Mux(reconstructing, INVERSE_REGION, FORWARD_REGION)),
-            transform.r_place.c_idx.eq(slot),
-            transform.r_place.row.eq(Mux(reconstructing, y, x) << 2),
-            transform.r_place.column.eq(Mux(reconstructing, x, y) << 2),
+        m.d.sync += [
+            transform.r_place.region.eq(Mux(placed_reconstructing, INVERSE_REGION, FORWARD_REGION)),
+            transform.r_place.c_idx.eq(placed_slot),
+            transform.r_place.row.eq(Mux(placed_reconstructing, y, x) << 2),
+            transform.r_place.column.eq(Mux(placed_reconstructing, x, y) << 2),
         ]
 
         chosen, still_coded = Mux(choice.outcome.candidate == 0, 0b0001, 0b1000), Signal(4)
         m.d.comb += still_coded.eq(coded & chosen)
         with m.FSM(name="large"):
             with m.State("IDLE"):
+                m.d.sync += self.done.eq(0)
                 # Rows are read from then on, and results come when the last residual, 3 cycles later, has been written.
                 # At 8x8 the first row needs the block's last but two, and a second candidate follows in time.
                 m.d.sync += wait.eq(Mux(self.kinds[0].log2_size == 3, 3, 0))
@@ -315,7 +339,7 @@ class ResidualLoop(wiring.Component):
                 # A group every second cycle; its place stays for both.
                 m.d.comb += [reading.eq(~again), advance.eq(again)]
                 m.d.sync += again.eq(~again)
-                m.d.sync += wait.eq(TransformBuffer.latency + Quantizer.latency + Scaler.latency - 2)
+                m.d.sync += wait.eq(TransformBuffer.latency + Quantizer.latency + Scaler.latency)
                 with m.If(final & again):
                     m.next = "QUANTIZED"
                     with m.If(batch[3]):
@@ -349,9 +373,18 @@ class ResidualLoop(wiring.Component):
                 with m.If(final):
                     m.next = "RECONSTRUCTED"
             with m.State("RECONSTRUCTED"):
-                m.d.comb += self.done.eq(1)
+                m.next = "DONE"
+            with m.State("DONE"):
+                m.d.sync += self.done.eq(1)
                 m.next = "IDLE"
-        return reading, tag, reconstructing, coded
+        late_reading, late_reconstructing = Signal(), Signal()
+        late_tag = Signal(GroupTag, name="late_tag", reset_less=True)
+        m.d.sync += [
+            late_reading.eq(placed_reading),
+            late_reconstructing.eq(placed_reconstructing),
+            late_tag.eq(placed),
+        ]
+        return late_reading, late_tag, late_reconstructing, coded
 
 
 def slot_of(tag: SubblockTag):

@@ -8,7 +8,7 @@ from hdl.common.rom import rom
 from hdl.intra.adders import product, sum_tree
 from hdl.params import Params
 from hdl.payloads import Picture, Samples
-from hdl.reconstruction.ctu_store import CodedSize, SampleWalk
+from hdl.reconstruction.ctu_store import SampleWalk
 
 LANES = 4
 _SQUARES = [k * k for k in range(16)]
@@ -48,32 +48,29 @@ class SquaredError(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.walk = walk = SampleWalk(self.p)
-        size, width, height = Signal(CodedSize), Signal(14), Signal(14)
+        width, height = Signal(14), Signal(14)
         running, here, left = Signal(), Signal(), Signal()
+        last = Signal()  # of the picture; known from count 1 on
+        m.d.sync += last.eq(walk.last_in_picture)
         count = Signal(3)  # cycles that the group has been here: its halves enter in 0 and 1, are summed up by 5
         picture = self.i_picture.payload
         m.d.comb += [
             self.i_picture.ready.eq(~running),
-            walk.size.eq(size),
+            walk.size.width.eq((picture.width + 7) >> 3),
+            walk.size.height.eq((picture.height + 7) >> 3),
             walk.restart.eq(self.i_picture.valid & ~running),
             walk.next.eq(left),
             here.eq(running & self.i.valid & self.i_source.valid),
             self.o.payload.eq(self.i.payload),
-            self.o.valid.eq(here & Mux(walk.last_in_picture, count == 5, count != 0)),
+            self.o.valid.eq(here & Mux(last, count == 5, count != 0)),
             left.eq(self.o.valid & self.o.ready),
             self.i.ready.eq(left),
             self.i_source.ready.eq(left),
         ]
         with m.If(walk.restart):
-            m.d.sync += [
-                running.eq(1),
-                width.eq(picture.width),
-                height.eq(picture.height),
-                size.width.eq((picture.width + 7) >> 3),
-                size.height.eq((picture.height + 7) >> 3),
-            ]
+            m.d.sync += [running.eq(1), width.eq(picture.width), height.eq(picture.height)]
         with m.If(left):
-            m.d.sync += [count.eq(0), running.eq(~walk.last_in_picture)]
+            m.d.sync += [count.eq(0), running.eq(~last)]
         with m.Elif(here & (count != 5)):
             m.d.sync += count.eq(count + 1)
 
@@ -105,7 +102,7 @@ class SquaredError(wiring.Component):
                 m.d.sync += so_far.eq(0)
             with m.Elif(valid & (c_idx == k)):
                 m.d.sync += so_far.eq(so_far + total)
-            with m.If(left & walk.last_in_picture):
+            with m.If(left & last):
                 m.d.sync += getattr(self, f"stat_sse_{name}").eq(so_far)
         return m
 

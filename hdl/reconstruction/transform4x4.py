@@ -1,65 +1,88 @@
 """The 4x4 transforms, half a block at a time, from adders: DST-VII of luma and DCT of chroma."""
 
-from amaranth import Module, Mux, Signal, signed
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-
-from hdl.common.arithmetic import clip
 
 RESIDUAL = data.ArrayLayout(signed(9), 16)
 SUBBLOCK = data.ArrayLayout(signed(16), 16)
 SUM = signed(24)
 
 
-def by_9_74(x) -> tuple:
-    nine = x + (x << 3)
-    return nine, (nine << 3) + (x << 1)
+# No output is more than five adders behind the input: the cycle that does a pass has room for few more.
+#
+# Of DST-VII, whose row is 29, 55, 74, 84 = 29 + 55, three outputs are 29a + 55b of sums and differences, plus or minus
+# 74 times one input. 29a + 55b = 32(a + 2b) - (3a + 9b). The even half of the DCT takes the first term: 64 of an input.
+
+
+def by_3(x):
+    return x + (x << 1)
+
+
+def by_9(x):
+    return x + (x << 3)
+
+
+def by_74(x, nine):
+    return (nine << 3) + (x << 1)
+
+
+def forward_terms(x, is_dst) -> list:
+    """The first adders of `forward`: what `forward_sums` takes."""
+    ends, inner = x[0] + x[3], x[1] + Mux(is_dst, x[3], x[2])
+    k, n = Mux(is_dst, 0, x[1]) - x[2], (x[0] - x[3]) + Mux(is_dst, x[1], 0)
+    return [ends, inner, x[0] - x[1], k, n]
+
+
+def forward_sums(terms, is_dst, half, sums) -> list:
+    """The other adders of `forward`.
+
+    DCT, in k = x1 - x2 and n = x0 - x3: 83n + 36k = 74n + 9n + 36k, and 36n - 83k; the even half is 64(ends + inner)
+    and 64(ends - inner), where ~inner = -inner - 1. DST: k = -x2.
+    """
+    ends, inner, difference, k, n = terms
+    k_9, n_9 = by_9(k), by_9(n)
+    k_74, n_74 = by_74(k, k_9), by_74(n, n_9)
+    s = (inner << 1) + Mux(is_dst, ends, ends << 1)
+    z = (ends << 1) + Mux(is_dst, difference, ~(inner << 1))
+    w = (difference << 1) - inner
+    less_k = half - k_74
+    return [
+        sums[0].eq(((s << 5) - Mux(is_dst, by_3(ends) + by_9(inner), 0)) + Mux(is_dst, less_k, half)),
+        sums[1].eq(n_74 + ((half + Mux(is_dst, 0, k_9 << 2)) + Mux(is_dst, 0, n_9))),
+        sums[2].eq(((z << 5) - Mux(is_dst, by_3(difference) + by_9(ends), 0)) + (half + Mux(is_dst, k_74, 1 << 5))),
+        sums[3].eq(Mux(is_dst, (w << 5) - (by_9(difference) - by_3(inner)), (n_9 << 2) - k_9) + less_k),
+    ]
 
 
 def forward(x, is_dst, half, sums) -> list:
-    """Statements: `sums` become four coefficients, unscaled, of four samples, each with `half` added.
-
-    Of DST-VII in c = x0 + x3 and g = x1 + x3: 29c + 55g = 32s - 3(s + g) with s = c + 2g, 84c - 29g = 28z - g with
-    z = 3c - g, and the last output is the difference of these two. Without the subtrahends both are 64(c + g) and
-    64(c - g), the even half of the DCT, once s and z are twice that; the odd half takes the multiples of 9 and 74.
-    """
-    ends, outer = x[0] + x[3], x[0] - x[3]
-    inner = x[1] + Mux(is_dst, x[3], x[2])
-    k, n = Mux(is_dst, 0, x[1]) - x[2], outer + Mux(is_dst, x[1], 0)
-    k_9, k_74 = by_9_74(k)
-    n_9, n_74 = by_9_74(n)
-    third = k_74 + Mux(is_dst, k_74 << 1, k_9)
-    s = (inner << 1) + Mux(is_dst, ends, ends << 1)
-    s_3 = (s + inner) + ((s + inner) << 1)
-    difference = ends - inner
-    z = difference + Mux(is_dst, ends << 1, difference)
-    return [
-        sums[0].eq(((s << 5) + half) - Mux(is_dst, s_3 + k_74, 0)),
-        sums[1].eq(n_74 + (Mux(is_dst, 0, n_9 + (k_9 << 2)) + half)),
-        sums[2].eq(((z << 5) + half) - Mux(is_dst, ((z << 2) + inner) - k_74, 0)),
-        sums[3].eq(Mux(is_dst, sums[2] - sums[0], n_9 << 2) + (half - third)),
-    ]
+    """Statements: `sums` become four coefficients, unscaled, of four samples, each with `half` added."""
+    return forward_sums(forward_terms(x, is_dst), is_dst, half, sums)
 
 
 def inverse(x, is_dst, half, sums) -> list:
     """Statements: `sums` become four samples, unscaled, of four coefficients, each with `half` added.
 
-    DST-VII as in `forward`, with c = x0 + x2 and g = x2 + x3; the odd half of the DCT is in place of the subtrahends.
+    The odd half of the DCT, 83 x1 + 36 x3 and 36 x1 - 83 x3, is in place of the second term, where ~x = -x - 1.
     """
-    ends, mids, n = x[0] + x[2], x[2] + x[3], (x[0] - x[2]) + Mux(is_dst, x[3], 0)
-    nine, by_74 = by_9_74(x[1])
-    odd = x[1] + (x[3] << 2)
-    odd_9 = odd + (odd << 3)  # the rest of 83 x1 + 36 x3
-    last_9 = x[3] + (x[3] << 3)
-    other = ((last_9 << 3) + (last_9 + (x[3] << 1))) - (nine << 2)  # 83 x3 - 36 x1
-    s = ends + (mids << 1)
-    total = s + mids
-    z = (ends << 1) + Mux(is_dst, x[0] - x[3], 0)
+    ends, mids, outer, even = x[0] + x[2], x[2] + x[3], x[0] - x[3], x[0] - x[2]
+    x_9, last_9 = by_9(x[1]), by_9(x[3])
+    x_74 = by_74(x[1], x_9)
+    odd_9 = by_9(x[1] + (x[3] << 2))  # 83 x1 + 36 x3 without 74 x1
+    other = ((last_9 << 3) - (x_9 << 2)) + (last_9 + (x[3] << 1))  # 83 x3 - 36 x1
+    n = even + Mux(is_dst, x[3], 0)
+    n_74 = by_74(n, by_9(n))
+    s = ends + Mux(is_dst, mids << 1, ends)
+    z = (ends << 1) + Mux(is_dst, outer, 0)
+    w = (outer << 1) - mids
     return [
-        sums[0].eq(((Mux(is_dst, s, z) << 5) + half) + (by_74 + Mux(is_dst, total - (total << 2), odd_9))),
-        sums[1].eq(Mux(is_dst, sums[3] - sums[0], n << 6) + (half - Mux(is_dst, by_74 - (by_74 << 2), other))),
-        sums[2].eq(((n << 6) + half) + Mux(is_dst, (n << 3) + (n << 1), other)),
-        sums[3].eq(((z << 5) + half) - (by_74 + Mux(is_dst, (z << 2) + mids, odd_9))),
+        sums[0].eq(((s << 5) + Mux(is_dst, ~(by_3(ends) + by_9(mids)), odd_9)) + (x_74 + (half + is_dst))),
+        sums[1].eq(
+            ((Mux(is_dst, w, even << 1) << 5) - Mux(is_dst, by_9(outer) - by_3(mids), other))
+            + (half + Mux(is_dst, x_74, 0))
+        ),
+        sums[2].eq(Mux(is_dst, n_74, even << 6) + (half + Mux(is_dst, 0, other))),
+        sums[3].eq(((z << 5) - Mux(is_dst, by_3(outer) + by_9(ends), odd_9)) + (half - x_74)),
     ]
 
 
@@ -104,7 +127,9 @@ class Transform4x4(wiring.Component):
         kept = {e: Signal(self.i_block[e].shape(), name=f"kept_{e}", reset_less=True) for e in taken[2] + taken[3]}
         with m.If(self.i_valid):
             m.d.sync += [kept[e].eq(self.i_block[e]) for e in kept]
-        middle = Signal(SUBBLOCK, reset_less=True)
+        # Only the first pass of the inverse can leave 16 bits, by one: what it leaves is clipped where it is looked at.
+        spare = 1 if self.is_inverse else 0
+        middle = [Signal(signed(16 + spare), name=f"middle_{e}", reset_less=True) for e in range(16)]
         for unit in range(2):
             entering = [Signal(signed(16), name=f"entering_{unit}_{i}") for i in range(4)]
             sums = [Signal(SUM, name=f"sum_{unit}_{i}") for i in range(4)]
@@ -113,9 +138,11 @@ class Transform4x4(wiring.Component):
                 early, later = (vectors[unit][i] for vectors in (taken, taken[2:]))
                 first_pass = Mux(late, kept[later], self.i_block[early])
                 second_pass = Mux(late, middle[given[unit + 2][i]], middle[given[unit][i]])
+                if spare:
+                    sign, beyond = second_pass[16], second_pass[16] ^ second_pass[15]
+                    second_pass = Cat((Mux(beyond, ~sign, bit) for bit in second_pass[:15]), sign)
                 m.d.comb += entering[i].eq(Mux(second, second_pass, first_pass))
-                # Only the first pass of the inverse can leave 16 bits.
-                first = clip(sums[i] >> shifts[0], -32768, 32767) if self.is_inverse else sums[i] >> shifts[0]
+                first = sums[i] >> shifts[0]
                 with m.If(running & ~second):
                     m.d.sync += [middle[later].eq(first), middle[early].eq(middle[later])]
                 with m.If(phase == 2):

@@ -28,7 +28,7 @@ def golden(levels, log2, qp, scan_idx):
 async def scaling(dut):
     kinds, halves, blocks, edge = Packer(GroupKind), Packer(LEVELS), Packer(SUBBLOCK), RisingEdge(dut.clk)
     await start(dut)
-    waiting, cycle = [], 0
+    groups = []
     for qp in range(52):
         for log2 in (2, 3, 4, 5):
             most = (32768 * int(QUANT_SCALE[qp % 6]) >> (21 + qp // 6 - log2)) + 2
@@ -44,17 +44,23 @@ async def scaling(dut):
                     "first": 0,
                     "index": 0,
                 }
-                dut.i_kind.value = kinds.pack(kind)
-                waiting.append((cycle + 1 + Scaler.latency, golden(levels, log2, qp, scan_idx), f"{kind} {levels}"))
-                for half in (1, 0):
-                    dut.i_upper.value = half
-                    dut.i_levels.value = halves.pack(levels[8 * half :][:8])
-                    await edge
-                    if waiting[0][0] == cycle:
-                        _, expected, why = waiting.pop(0)
-                        assert blocks.unpack(dut.o_block.value.to_unsigned()) == expected, why
-                    cycle += 1
-    assert len(waiting) == 1
+                groups.append((kind, levels, golden(levels, log2, qp, scan_idx)))
+    # A group starts with the lower half of the one before.
+    compared = 0
+    for cycle in range(2 * len(groups) + 1 + Scaler.latency):
+        number, lower = divmod(cycle - 1, 2)
+        starts = bool(lower) and number + 1 < len(groups)
+        dut.i_start.value = starts
+        dut.i_kind.value = kinds.pack(groups[number + 1][0]) if starts else random.getrandbits(kinds.width)
+        if 0 <= number < len(groups):
+            dut.i_levels.value = halves.pack(groups[number][1][0 if lower else 8 :][:8])
+        await edge
+        done, ended = divmod(cycle - 1 - Scaler.latency, 2)
+        if done >= 0 and ended:
+            kind, levels, expected = groups[done]
+            assert blocks.unpack(dut.o_block.value.to_unsigned()) == expected, f"{kind} {levels}"
+            compared += 1
+    assert compared == len(groups)
 
 
 def test_scaler():
