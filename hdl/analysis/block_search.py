@@ -1,6 +1,6 @@
 """Tries candidates on blocks of 8x8 to 32x32: ranks them, keeps the residual of the best."""
 
-from amaranth import Cat, Module, Mux, Signal
+from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -11,6 +11,7 @@ from hdl.analysis.residual_store import BUFFERS
 from hdl.analysis.rough_cost import RoughCost
 from hdl.analysis.subblock_search import RESIDUAL, SubblockSearch
 from hdl.common.streams import Fifo, connect
+from hdl.intra.angles import angle_of
 from hdl.intra.reference_samples import ReferenceRead, References
 
 
@@ -64,6 +65,7 @@ class BlockSearch(wiring.Component):
 
         # One candidate after the other, sub-blocks in raster order.
         kept, running, which = Signal(Candidate), Signal(), Signal()
+        angle = Signal(signed(7), reset_less=True)
         x, y, buffer = Signal(3), Signal(3), Signal(3)
         unused = Signal(BUFFERS, init=(1 << BUFFERS) - 1)
         lowest = Signal(3)
@@ -89,12 +91,14 @@ class BlockSearch(wiring.Component):
             m.d.sync += running.eq(0)
         with m.If(begin):
             m.d.sync += [kept.eq(self.i.payload), which.eq(self.which), buffer.eq(lowest)]
+            m.d.sync += angle.eq(angle_of(m, self.i.payload.mode, "candidate"))
             m.d.sync += [running.eq(1), x.eq(0), y.eq(0)]
         m.d.sync += waiting.eq(waiting + (begin & self.i.payload.is_quarter) - arrived)
 
         m.d.comb += [
             search.valid.eq(running),
             search.command.mode.eq(kept.mode),
+            search.command.angle.eq(angle),
             search.command.log2_size.eq(kept.log2_size),
             search.command.is_luma.eq(1),
             search.command.x.eq(x),

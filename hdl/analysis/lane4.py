@@ -14,7 +14,7 @@ from hdl.analysis.source_store import SourceStore
 from hdl.analysis.subblock_search import RESIDUAL, SubblockSearch
 from hdl.common.streams import Fifo, connect
 from hdl.intra.adders import sum_tree
-from hdl.intra.angles import INVERSE_ANGLE, angle_of, is_swapped
+from hdl.intra.angles import INTRA_PRED_ANGLE, INVERSE_ANGLE, angle_of, is_swapped
 from hdl.intra.reference_samples import References
 from hdl.params import Params
 
@@ -109,6 +109,7 @@ class Lane4(wiring.Component):
         m.d.comb += [
             search.valid.eq(valid),
             search.command.mode.eq(mode),
+            search.command.angle.eq(angle_of(m, mode, "candidate")),
             search.command.log2_size.eq(2),
             search.command.is_luma.eq(1),
             search.place.eq(block.place),
@@ -242,13 +243,14 @@ class Lane4(wiring.Component):
         swapped = is_swapped(mode)
         main, side = Signal(ROW), Signal(ROW)
         m.d.comb += [main.eq(Mux(swapped, left, top)), side.eq(Mux(swapped, top, left))]
-        angle = angle_of(m, mode, "candidate")
         projected = [Signal(8, name=f"projected_{distance}") for distance in (3, 2, 1)]
-        with m.Switch((-angle)[:6]):
-            for absolute, inverse in INVERSE_ANGLE.items():
-                with m.Case(absolute):
+        with m.Switch(mode):
+            for number, angle in enumerate(INTRA_PRED_ANGLE, start=2):
+                if angle >= 0:
+                    continue
+                with m.Case(number):
                     for distance, sample in zip((3, 2, 1), projected):
-                        index = ((distance * inverse + 128) >> 8) - 1
+                        index = ((distance * INVERSE_ANGLE[-angle] + 128) >> 8) - 1
                         if index < 4:
                             m.d.comb += sample.eq(side[index])
         held = {

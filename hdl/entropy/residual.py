@@ -26,9 +26,9 @@ class Residual(wiring.Component):
     o: Bins in the order of the bitstream.
 
     Throughput: one payload of ready-made bins per cycle. A block: 2 cycles and the last position, two bins a cycle.
-    A group: 1, 1 if it has a coded_sub_block_flag, and where it is coded 1 per two sig_coeff_flags, 1 per two
+    A group: 2, 1 if it has a coded_sub_block_flag, and where it is coded 1 per two sig_coeff_flags, 1 per two
     greater1 flags, 1 for greater2 if any, 1 for all signs, 1 per coeff_abs_level_remaining (2 from |level| 128).
-    So 32 cycles for a dense group of small levels. Latency: 7 cycles to `o`.
+    So 33 cycles for a dense group of small levels. Latency: 7 cycles to `o`.
     Backpressure on `o` stalls `i` and `i_cg`, after the queue of 16 that `o` comes from.
     sign_data_hiding_enabled_flag is 1: the sign of the lowest level is left out when it stands more than 3
     positions below the highest.
@@ -77,6 +77,8 @@ class Residual(wiring.Component):
                 self._take_step(m)
             with m.State("LOAD"):
                 self._load(m)
+            with m.State("LOOK"):
+                self._look(m)
             with m.State("LAST"):
                 self._last_position(m)
                 m.next = "LAST_X"
@@ -152,12 +154,17 @@ class Residual(wiring.Component):
     def _load(self, m):
         """Take a group; all that follows looks only at registers."""
         group = self.i_cg.payload
-        xs, ys = sub_block_position(self._block, group.index)
-        sig = Signal(16)
         m.d.comb += self.i_cg.ready.eq(1)
+        m.d.sync += [self._index.eq(group.index), self._first.eq(group.first)]
+        m.d.sync += [level.eq(of_group) for level, of_group in zip(self._level, group.level)]
+        with m.If(self.i_cg.valid):
+            m.next = "LOOK"
+
+    def _look(self, m):
+        """What is noted of all levels of the group."""
+        xs, ys = sub_block_position(self._block, self._index)
+        sig = Signal(16)
         m.d.sync += [
-            self._index.eq(group.index),
-            self._first.eq(group.first),
             self._nonzero.eq(sig.any()),
             self._sig.eq(sig),
             self._xs.eq(xs),
@@ -174,12 +181,11 @@ class Residual(wiring.Component):
             self._c1.eq(1),
         ]
         for n in range(16):
-            level = group.level[n].as_unsigned()
+            level = self._level[n]
             negative = level[15]
             beyond = (level[2:15] ^ negative.replicate(13)).any()  # outside -4..3
             m.d.comb += sig[n].eq(level.any())
             m.d.sync += [
-                self._level[n].eq(level),
                 self._negative[n].eq(negative),
                 self._greater1[n].eq(beyond | (level[1] ^ negative) | (negative & ~level[0])),
                 self._greater2[n].eq(beyond | Mux(negative, ~level[1], level[:2].all())),
@@ -187,13 +193,12 @@ class Residual(wiring.Component):
             ]
             with m.If(sig[n]):
                 m.d.sync += self._top.eq(n)
-        with m.If(self.i_cg.valid):
-            with m.If(group.first):
-                m.next = "LAST"
-            with m.Elif(group.index == 0):
-                m.next = "SIGNIFICANT"
-            with m.Else():
-                m.next = "CODED_SUB_BLOCK"
+        with m.If(self._first):
+            m.next = "LAST"
+        with m.Elif(self._index == 0):
+            m.next = "SIGNIFICANT"
+        with m.Else():
+            m.next = "CODED_SUB_BLOCK"
 
     def _sub_block_flags(self, m):
         """coded_sub_block_flag of the groups met so far; those right of and below the one at hand."""

@@ -54,7 +54,8 @@ class Fetch(wiring.Component):
         m.d.comb += block_rows.eq(Mux(rows >= ctb, ctb, rows))
         source_rows, coded_rows = Signal(log2 + 1), Signal(log2 + 1)
         whole_rows = ((block_rows + 7) >> 3) << 3
-        m.d.comb += [
+        # A cycle late, which is in time: a component has a row of the source, and more than one coded row.
+        m.d.sync += [
             source_rows.eq(block_rows >> is_chroma),
             coded_rows.eq(whole_rows >> is_chroma),
         ]
@@ -64,7 +65,7 @@ class Fetch(wiring.Component):
         last_in_block = Mux(is_chroma, ctb // 16 - 1, ctb // 8 - 1)
         m.d.comb += last_group.eq((left <= GROUP) | (group == last_in_block))
         last_row, added = Signal(), Signal()
-        m.d.comb += [last_row.eq(row == coded_rows - 1), added.eq(row >= source_rows)]
+        m.d.comb += [last_row.eq(row == coded_rows - 1), added.eq((row != 0) & (row >= source_rows))]
 
         m.submodules.last_rows = last_rows = Memory(shape=Samples, depth=ctb // GROUP, init=[])
         write, read = last_rows.write_port(), last_rows.read_port(domain="comb")

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.intra.adders import multiple, product, weighted
-from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, angle_of, is_swapped
+from hdl.intra.angles import DC, HORIZONTAL, PLANAR, VERTICAL, is_swapped
 from hdl.intra.reference_samples import ReferenceRead, References
 
 BLOCK = data.ArrayLayout(unsigned(8), 16)
@@ -16,6 +16,7 @@ class PredictorCommand(data.Struct):
     """Which sub-block: the block's mode and size, and the place in it."""
 
     mode: 6  # IntraPredMode, 0..34
+    angle: signed(7)  # its intraPredAngle, 0 for planar and DC
     log2_size: 3  # 2..5
     is_luma: 1  # cIdx is 0: boundary filters of DC and of modes 10 and 26 where N < 32
     x: 3  # of the sub-block, in units of 4 samples
@@ -71,7 +72,7 @@ class SubblockPredictor(wiring.Component):
 
     def _locate(self, m, command, valid):
         """Stage 1: the references that the rows of the sub-block need, and each row's place in them."""
-        angle = angle_of(m, command.mode, "command")
+        angle = command.angle
         swapped = is_swapped(command.mode)
         x, y = Mux(swapped, command.y, command.x), Mux(swapped, command.x, command.y)
         rows = [Signal(signed(12), name=f"row_position_{r}") for r in range(4)]

@@ -53,7 +53,7 @@ class HeaderWriter(wiring.Component):
         with m.Switch(step.value[:5]):
             for number, value in enumerate(self._fields(m)):
                 with m.Case(number):
-                    m.d.comb += field.eq(value)
+                    m.d.sync += field.eq(value)
 
         bits, left = Signal(17), Signal(5)  # next bit on top
         zeros = Signal(5)
@@ -80,6 +80,8 @@ class HeaderWriter(wiring.Component):
                 with m.If(self.start):
                     m.next = "FETCH"
             with m.State("FETCH"):
+                m.next = "FIELD"
+            with m.State("FIELD"):
                 m.next = "STEP"
             with m.State("STEP"):
                 m.d.sync += [raw.eq(step.raw), stop.eq(step.stop), pc.eq(pc + 1)]
@@ -119,7 +121,7 @@ class HeaderWriter(wiring.Component):
                         with m.If(stop):
                             m.next = "IDLE"
                         with m.Else():
-                            m.next = "STEP"
+                            m.next = "FIELD"
             m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
         return m
 

@@ -47,13 +47,16 @@ class SampleWalk(wiring.Component):
         m = Module()
         across = self.p.ctb_size // 8
         x, y = self.x, self.y
+        width, rest_x, rest_y = Signal(11), Signal(11), Signal(11)  # of the picture, from the CTU on
         columns, rows = Signal(4), Signal(4)  # of the CTU, in units of 8
-        # From the CTU on, kept so that what depends on them needs no subtraction.
-        width, rest_x, rest_y = Signal(11), Signal(11), Signal(11)
-        m.d.comb += [
-            columns.eq(Mux(rest_x > across, across, rest_x)),
-            rows.eq(Mux(rest_y > across, across, rest_y)),
-        ]
+        last_x, last_y = Signal(), Signal()  # it is the last of its row, of its column
+
+        def move_to(left_x, left_y):
+            return [
+                *(rest_x.eq(left_x), last_x.eq(left_x <= across), columns.eq(Mux(left_x > across, across, left_x))),
+                *(rest_y.eq(left_y), last_y.eq(left_y <= across), rows.eq(Mux(left_y > across, across, left_y))),
+            ]
+
         luma = self.c_idx == 0
         last_group, last_row = Signal(3), Signal(6)
         m.d.comb += [
@@ -63,7 +66,7 @@ class SampleWalk(wiring.Component):
         end_of_row, end_of_block = self.group == last_group, self.row == last_row
         m.d.comb += [
             self.last_in_ctu.eq(end_of_row & end_of_block & (self.c_idx == 2)),
-            self.last_in_picture.eq(self.last_in_ctu & (rest_x <= across) & (rest_y <= across)),
+            self.last_in_picture.eq(self.last_in_ctu & last_x & last_y),
         ]
         with m.If(self.next):
             m.d.sync += self.group.eq(self.group + 1)
@@ -72,12 +75,12 @@ class SampleWalk(wiring.Component):
                 with m.If(end_of_block):
                     m.d.sync += [self.row.eq(0), self.c_idx.eq(self.c_idx + 1)]
             with m.If(self.last_in_ctu):
-                m.d.sync += [self.c_idx.eq(0), x.eq(x + across), rest_x.eq(rest_x - across)]
-                with m.If(rest_x <= across):
-                    m.d.sync += [x.eq(0), rest_x.eq(width), y.eq(y + across), rest_y.eq(rest_y - across)]
+                m.d.sync += [self.c_idx.eq(0), x.eq(x + across), *move_to((rest_x - across)[:11], rest_y)]
+                with m.If(last_x):
+                    m.d.sync += [x.eq(0), y.eq(y + across), *move_to(width, (rest_y - across)[:11])]
         with m.If(self.restart):
             m.d.sync += [x.eq(0), y.eq(0), self.c_idx.eq(0), self.row.eq(0), self.group.eq(0)]
-            m.d.sync += [width.eq(self.size.width), rest_x.eq(self.size.width), rest_y.eq(self.size.height)]
+            m.d.sync += [width.eq(self.size.width), *move_to(self.size.width, self.size.height)]
         return m
 
 

@@ -1,10 +1,10 @@
 """Prediction of whole blocks from reconstructed neighbours: gather, predict."""
 
-from amaranth import Module, Mux, Signal
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from hdl.intra.angles import DC, is_swapped, needs_smoothing
+from hdl.intra.angles import DC, angle_of, is_swapped, needs_smoothing
 from hdl.intra.reference_samples import ReferenceSamples
 from hdl.intra.subblock_predictor import BLOCK, SubblockPredictor
 from hdl.params import Params
@@ -66,10 +66,11 @@ class Prediction(wiring.Component):
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
-        # What follows from the block's mode and size, ready when they are.
+        # What follows from the block's mode and size; the first two are there when its first row is.
         smoothing, twice, repeated = Signal(), Signal(), Signal()  # twice: a block of 32 is gathered so to be smoothed
-        is_angular, last = Signal(), Signal(3)
-        smooths = needs_smoothing(m, self.mode, self.place.log2_size, self.place.c_idx == 0, "block")
+        angle, is_angular, last = Signal(signed(7)), Signal(), Signal(3)
+        smooths = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
+        m.d.sync += [smoothing.eq(smooths), twice.eq(smooths & (place.log2_size == 5))]
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
             *(
@@ -100,6 +101,7 @@ class Prediction(wiring.Component):
         m.d.comb += [
             predictor.valid.eq(issue),
             predictor.command.mode.eq(mode),
+            predictor.command.angle.eq(angle),
             predictor.command.log2_size.eq(place.log2_size),
             predictor.command.is_luma.eq(is_luma),
             predictor.command.x.eq(x),
@@ -113,8 +115,7 @@ class Prediction(wiring.Component):
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
             m.d.sync += [
-                smoothing.eq(smooths),
-                twice.eq(smooths & (self.place.log2_size == 5)),
+                angle.eq(angle_of(m, self.mode, "block")),
                 is_angular.eq(self.mode > DC),
                 last.eq((1 << self.place.log2_size >> 2) - 1),
             ]

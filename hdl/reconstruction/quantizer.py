@@ -205,10 +205,16 @@ class Quantizer(wiring.Component):
 
     def _cut(self, m, keys, cost, small):
         """Stages 3, 4: the cut that costs least."""
-        best, where = least(m, [(key, Const(k, 3)) for k, key in enumerate(keys)], "cut")
+        candidates = [(key, Const(k, 3)) for k, key in enumerate(keys)]
+        (low, low_index), (high, high_index) = (
+            least(m, half, name) for half, name in ((candidates[:4], "low_cut"), (candidates[4:], "high_cut"))
+        )
         best_kept, where_kept = Signal(11, reset_less=True), Signal(3, reset_less=True)
+        # The last two rounds at once.
+        is_low = low < high
+        best, where = Mux(is_low, low, high), Mux(is_low, low_index, high_index)
+        lower = Mux(is_low, low < best_kept, high < best_kept)
         m.d.sync += [best_kept.eq(best), where_kept.eq(where)]
-        lower = best < best_kept
         cut = {
             "best": Signal(11, name="cut_best", reset_less=True),
             "where": Signal(4, name="cut_where", reset_less=True),

@@ -12,6 +12,7 @@ from hdl.reconstruction.availability import Availability
 from hdl.reconstruction.ctu_store import CodedSize, ReconstructionStore, SourceStore
 from hdl.reconstruction.group_order import scan_index
 from hdl.reconstruction.mode_choice import CHOICES, mode_cost
+from hdl.reconstruction.neighbours import BlockPlace
 from hdl.reconstruction.prediction import Prediction
 from hdl.reconstruction.residual_loop import BlockKind, ResidualLoop
 
@@ -128,6 +129,8 @@ class Reconstruction(wiring.Component):
         x, y = Signal(11), Signal(11)
         inside = Signal(4)  # groups from the unit's start to the part's, where the part is not the first
         block_part, again = Signal(2), Signal()
+        place = Signal(BlockPlace, reset_less=True)  # a cycle after what it follows from
+        m.d.sync += place.eq(availability.place)
         tried_modes = Array((unit.luma_mode, unit.luma_second, unit.luma_third))[candidate]
         m.d.comb += [
             log2_size.eq(Mux(luma, luma_log2, chroma_log2)),
@@ -141,7 +144,7 @@ class Reconstruction(wiring.Component):
             availability.log2_size.eq(log2_size),
             availability.x.eq(x),
             availability.y.eq(y),
-            prediction.place.eq(availability.place),
+            prediction.place.eq(place),
             prediction.mode.eq(mode),
             prediction.candidate.eq(candidate),
             prediction.again.eq(again),
@@ -207,7 +210,9 @@ class Reconstruction(wiring.Component):
                             for k, of in enumerate((value, QP_CHROMA[value])):
                                 m.d.sync += [qp[k].per.eq(of // 6), qp[k].rem.eq(of % 6)]
                 with m.If(self.i_cu.valid & self.i_cu.ready):
-                    m.next = "BLOCK"
+                    m.next = "PLACE"
+            with m.State("PLACE"):
+                m.next = "BLOCK"
             with m.State("BLOCK"):
                 m.d.comb += edges.start.eq(fresh)
                 m.d.sync += fresh.eq(0)
@@ -230,11 +235,11 @@ class Reconstruction(wiring.Component):
             with m.State("END"):
                 with m.If((luma_log2 == 2) & ~last_part):
                     m.d.sync += part.eq(part + 1)
-                    m.next = "BLOCK"
+                    m.next = "PLACE"
                 with m.Elif(idle & ~emitting):
                     m.d.comb += flush.eq(1)
                     m.d.sync += part.eq(part + 1)
-                    m.next = "BLOCK"
+                    m.next = "PLACE"
                     with m.If(last_part):
                         m.d.comb += send.eq(1)
                         m.next = "UNIT"

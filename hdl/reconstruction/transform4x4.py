@@ -127,9 +127,17 @@ class Transform4x4(wiring.Component):
         kept = {e: Signal(self.i_block[e].shape(), name=f"kept_{e}", reset_less=True) for e in taken[2] + taken[3]}
         with m.If(self.i_valid):
             m.d.sync += [kept[e].eq(self.i_block[e]) for e in kept]
-        # Only the first pass of the inverse can leave 16 bits, by one: what it leaves is clipped where it is looked at.
-        spare = 1 if self.is_inverse else 0
-        middle = [Signal(signed(16 + spare), name=f"middle_{e}", reset_less=True) for e in range(16)]
+        # Only the first pass of the inverse can leave 16 bits, by one bit: `beyond` says so, and it is clipped where it
+        # is looked at.
+        middle = Signal(SUBBLOCK, reset_less=True)
+        beyond = Signal(16, reset_less=True)
+
+        def clipped(e):
+            if not self.is_inverse:
+                return middle[e]
+            sign = middle[e][15]
+            return Cat((Mux(beyond[e], ~sign, bit) for bit in middle[e][:15]), sign).as_signed()
+
         for unit in range(2):
             entering = [Signal(signed(16), name=f"entering_{unit}_{i}") for i in range(4)]
             sums = [Signal(SUM, name=f"sum_{unit}_{i}") for i in range(4)]
@@ -137,14 +145,12 @@ class Transform4x4(wiring.Component):
             for i in range(4):
                 early, later = (vectors[unit][i] for vectors in (taken, taken[2:]))
                 first_pass = Mux(late, kept[later], self.i_block[early])
-                second_pass = Mux(late, middle[given[unit + 2][i]], middle[given[unit][i]])
-                if spare:
-                    sign, beyond = second_pass[16], second_pass[16] ^ second_pass[15]
-                    second_pass = Cat((Mux(beyond, ~sign, bit) for bit in second_pass[:15]), sign)
+                second_pass = Mux(late, clipped(given[unit + 2][i]), clipped(given[unit][i]))
                 m.d.comb += entering[i].eq(Mux(second, second_pass, first_pass))
-                first = sums[i] >> shifts[0]
+                first = sums[i][shifts[0] :]
                 with m.If(running & ~second):
-                    m.d.sync += [middle[later].eq(first), middle[early].eq(middle[later])]
+                    m.d.sync += [middle[later].eq(Cat(first[:15], first[16])), middle[early].eq(middle[later])]
+                    m.d.sync += [beyond[later].eq(first[15] ^ first[16]), beyond[early].eq(beyond[later])]
                 with m.If(phase == 2):
                     m.d.sync += self.o_block[given[unit][i]].eq(sums[i] >> shifts[1])
                 with m.If(phase == 3):

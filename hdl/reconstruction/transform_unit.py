@@ -46,8 +46,12 @@ class TransformUnit(wiring.Component):
         second, inverse, issuing = Signal(), Signal(), Signal()
         c_idx, vector, step = Signal(2), Signal(5), Signal(2)
         log2_size, last_step, last_vector = Signal(3), Signal(2), Signal(5)
+
+        def turn_to(block):
+            size = Mux((block == 0) | (block == 3), self.luma_log2_size, self.chroma_log2_size)
+            return [c_idx.eq(block), log2_size.eq(size)]
+
         m.d.comb += [
-            log2_size.eq(Mux((c_idx == 0) | (c_idx == 3), self.luma_log2_size, self.chroma_log2_size)),
             last_vector.eq((1 << log2_size[:3]) - 1),
             last_step.eq(last_vector >> 3),
         ]
@@ -65,17 +69,17 @@ class TransformUnit(wiring.Component):
                     m.d.comb += last_block.eq(~(blocks & later).any())
 
         with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), issuing.eq(1), second.eq(0), inverse.eq(self.inverse), c_idx.eq(first_block)]
+            m.d.sync += [self.busy.eq(1), issuing.eq(1), second.eq(0), inverse.eq(self.inverse), *turn_to(first_block)]
         with m.If(issuing):
             m.d.sync += step.eq(step + 1)
             with m.If(step == last_step):
                 m.d.sync += [step.eq(0), vector.eq(vector + 1)]
                 with m.If(vector == last_vector):
-                    m.d.sync += [vector.eq(0), c_idx.eq(following)]
+                    m.d.sync += [vector.eq(0), *turn_to(following)]
                     with m.If(last_block):
                         m.d.sync += issuing.eq(0)
                         with m.If(chained & ~second):
-                            m.d.sync += [issuing.eq(1), second.eq(1), c_idx.eq(first_block)]
+                            m.d.sync += [issuing.eq(1), second.eq(1), *turn_to(first_block)]
 
         region = Signal()
         m.d.comb += region.eq(second ^ inverse)
@@ -131,5 +135,5 @@ class TransformUnit(wiring.Component):
             with m.If(done.second):
                 m.d.sync += self.busy.eq(0)
             with m.Elif(~chained):
-                m.d.sync += [second.eq(1), issuing.eq(1), c_idx.eq(first_block)]
+                m.d.sync += [second.eq(1), issuing.eq(1), *turn_to(first_block)]
         return m

@@ -17,6 +17,7 @@ from sim.runner import bench_params, run_bench
 from verif.bench.payload import Packer
 from verif.bench.streams import start
 from verif.reference import prediction
+from verif.reference.tables import INTRA_PRED_ANGLE
 
 
 class PredictorPair(wiring.Component):
@@ -98,7 +99,8 @@ class Driver:
 
     async def predict(self, p, log2, mode, luma):
         dut, n = self.dut, 1 << log2
-        command = {"mode": mode, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0, "which": 0}
+        angle = int(INTRA_PRED_ANGLE[mode]) if mode > 1 else 0
+        command = {"mode": mode, "angle": angle, "log2_size": log2, "is_luma": int(luma), "x": 0, "y": 0, "which": 0}
         dut.command.value = self.command.pack(command)
         left, top = [*p[: 2 * n][::-1]], [*p[2 * n + 1 :]]
         dut.corner.value = p[2 * n]
