@@ -58,7 +58,7 @@ class Top(Elaboratable):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.design = design = self.design
+        m.submodules.design = design = self.design  # pyright: ignore[reportArgumentType]
         input_hz = platform.default_clk_frequency
         dividers = pll(input_hz, self.clock_hz)
         m.submodules.clock = clock = io.Buffer(io.Direction.Input, platform.request(platform.default_clk, dir="-"))

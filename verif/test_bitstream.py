@@ -22,7 +22,7 @@ class Blinker(wiring.Component):
     """What a board has: a line, LEDs and buttons."""
 
     i_rx: In(1)
-    o_tx: Out(1, init=1)
+    o_tx: Out(1)
     o_led: Out(8)
     i_button: In(2)
 
