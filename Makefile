@@ -16,7 +16,7 @@ help:
 	@echo "make test     the tests"
 	@echo "make regress  SEEDS=200 random cases of the RTL against the reference codec, and the clips of HERON_CLIPS"
 	@echo "make nightly  $(NIGHTLY), with $(NIGHT_SEEDS) new seeds each night"
-	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention and the buses"
+	@echo "make formal   proofs of streams, queues, the arithmetic coder, emulation prevention, AXI masters, registers"
 	@echo "make mutate   mutants of every block against its bench, hours, goes on where it was; the scores into docs"
 	@echo "make rtl-coverage  Verilator's coverage of lines and toggles of the chip, by block, half an hour"
 	@echo "make conformance  the reference codec's streams of HERON_CLIPS in FFmpeg and libde265"

@@ -92,11 +92,12 @@ class ReadPort(wiring.Component):
 
         # Room for all its beats, and the QP map first.
         has_room, taken = Signal(2), Signal(2)
+        held = [Signal(range(depth + 1), name=f"held_{k}") for k, depth in enumerate(self.depths)]  # places of a queue
         m.d.comb += taken.eq(Mux(has_room[1], 0b10, has_room) & free.replicate(2))
         for k, (request, out, depth) in enumerate(zip(self.i_request, self.o_data, self.depths)):
-            held, beats = Signal(range(depth + 1), name=f"held_{k}"), request.payload.beats
-            m.d.comb += [has_room[k].eq(request.valid & (held + beats <= depth)), request.ready.eq(taken[k])]
-            m.d.sync += held.eq(Mux(self.stop, 0, held + Mux(taken[k], beats, 0) - (out.valid & out.ready)))
+            beats = request.payload.beats
+            m.d.comb += [has_room[k].eq(request.valid & (held[k] + beats <= depth)), request.ready.eq(taken[k])]
+            m.d.sync += held[k].eq(Mux(self.stop, 0, held[k] + Mux(taken[k], beats, 0) - (out.valid & out.ready)))
             with m.If(taken[k]):
                 m.d.sync += [burst.id.eq(k), burst.address.eq(request.payload.address), burst.beats.eq(beats)]
         m.d.sync += waiting.eq(((waiting & ~(go & whole)) | taken.any()) & ~self.stop)
@@ -135,8 +136,9 @@ class ReadPort(wiring.Component):
             keep.eq(~bad & ~failed & ~self.stop),
         ]
         m.d.sync += [error.valid.eq(bad), failed.eq((failed | bad) & ~(self.stop & self.idle))]
+        came = [Signal(range(BURST_BEATS), name=f"came_{k}") for k in range(2)]  # beats of the oldest burst
         for k, (queue, record) in enumerate(zip(queues, raised)):
-            mine, beat = Signal(name=f"mine_{k}"), Signal(range(BURST_BEATS), name=f"beat_{k}")
+            mine = Signal(name=f"mine_{k}")
             m.d.comb += [
                 mine.eq(r.valid & (r.payload.id == k)),
                 queue.i.payload.eq(r.payload.data),
@@ -145,9 +147,9 @@ class ReadPort(wiring.Component):
             ]
             connect(m, queue.o, self.o_data[k])
             with m.If(mine):
-                m.d.sync += beat.eq(Mux(r.payload.last, 0, beat + 1))
+                m.d.sync += came[k].eq(Mux(r.payload.last, 0, came[k] + 1))
             first = record.o.payload
-            within = (first[:PAGE_BITS] + (beat << self.beat_bits))[:PAGE_BITS]  # a burst is within its 4 KB
+            within = (first[:PAGE_BITS] + (came[k] << self.beat_bits))[:PAGE_BITS]  # a burst is within its 4 KB
             with m.If(mine & bad):
                 m.d.sync += [
                     error.master.eq(MASTERS[k]),

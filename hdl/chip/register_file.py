@@ -97,10 +97,10 @@ class RegisterFile(wiring.Component):
 
     def _read(self, m):
         ar, r = self.bus.ar, self.bus.r
-        word, busy, fetched = Signal(LITE_ADDRESS_BITS - 2), Signal(), Signal()
+        wanted, busy, fetched = Signal(LITE_ADDRESS_BITS - 2), Signal(), Signal()
         m.d.comb += ar.ready.eq(~busy)
         with m.If(ar.valid & ar.ready):
-            m.d.sync += [word.eq(ar.payload.addr[2:]), busy.eq(1), fetched.eq(0)]
+            m.d.sync += [wanted.eq(ar.payload.addr[2:]), busy.eq(1), fetched.eq(0)]
 
         # One register of each bank, then one bank.
         result = data.StructLayout({"data": REGISTER_BITS, "known": 1})
@@ -111,12 +111,12 @@ class RegisterFile(wiring.Component):
         with m.If(busy & ~fetched):
             m.d.sync += [fetched.eq(1), *(bank.eq(0) for bank in banks.values())]
             for number, bank in banks.items():
-                with m.Switch(word % BANK):
+                with m.Switch(wanted % BANK):
                     for register in registers():
                         if register.offset // 4 // BANK == number:
                             with m.Case(register.offset // 4 % BANK):
                                 m.d.sync += [bank.data.eq(self._value(register)), bank.known.eq(1)]
-        with m.Switch(word // BANK):
+        with m.Switch(wanted // BANK):
             for number, bank in banks.items():
                 with m.Case(number):
                     m.d.comb += chosen.eq(bank)

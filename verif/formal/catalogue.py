@@ -1,9 +1,9 @@
 """All proofs, in the order of the page."""
 
-from verif.formal import emulation, queues
+from verif.formal import arithmetic, axi, emulation, queues, registers
 from verif.formal.proof import Proof
 
-PROOFS: tuple[Proof, ...] = (*queues.PROOFS, *emulation.PROOFS)
+PROOFS: tuple[Proof, ...] = (*queues.PROOFS, *emulation.PROOFS, *arithmetic.PROOFS, *axi.PROOFS, *registers.PROOFS)
 
 
 def find(name: str) -> list[Proof]:

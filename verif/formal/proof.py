@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -51,6 +52,7 @@ def _load(module: ModuleType, source: str | None = None) -> ModuleType:
 class Proof:
     """`properties` of `block`, with each of its `arguments`.
 
+    make: the block of given arguments, when these are not simply its own.
     depth: of the induction (so many cycles in which all holds are followed by one in which it does), and of the cycles
     after reset; without `induction` these are all, and the result is a bounded one.
     cover_depth: cycles within which everything covered happens and every defect shows, with the first arguments.
@@ -60,6 +62,7 @@ class Proof:
     properties: type[Properties]
     block: type
     arguments: tuple[tuple, ...] = ((),)
+    make: Callable = lambda block, *arguments: block(*arguments)
     depth: int = 2
     induction: bool = True
     cover_depth: int = 16
@@ -72,4 +75,4 @@ class Proof:
     def build(self, arguments: tuple, defect: Defect | None = None) -> Properties:
         """The properties around the block, or around the broken block."""
         block = defect.apply(self.block) if defect else self.block
-        return self.properties(block(*arguments), only=defect.breaks if defect else None)
+        return self.properties(self.make(block, *arguments), only=defect.breaks if defect else None)

@@ -7,6 +7,7 @@ from amaranth import Module, Mux, Signal, Value
 from amaranth.asserts import AnySeq
 from amaranth.back import rtlil
 from amaranth.hdl import Assert, Assume, Cover, Elaboratable
+from amaranth.hdl._xfrm import TransformedElaboratable
 from amaranth.lib import wiring
 
 TOP = "top"
@@ -16,6 +17,9 @@ class _Opened:
     """A component elaborated ahead of its parent, and the local variables of its methods on the way."""
 
     def __init__(self, component):
+        while isinstance(component, TransformedElaboratable):  # as a ResetInserter makes of it
+            component = component._elaboratable_
+        self.component = component
         self.names: dict[str, list] = {}
 
         def look(frame, event, _):
@@ -81,6 +85,12 @@ class Properties(Elaboratable):
         self.covered.append(name)
         self.m.d.comb += Cover(condition, self._label(name))
 
+    def any(self, name: str) -> Signal:
+        """A bit that is 0 or 1 in any cycle."""
+        bit = Signal(name=name)
+        self.m.d.comb += bit.eq(AnySeq(1))
+        return bit
+
     def before(self, value, init: int = 0) -> Signal:
         """`value` in the last cycle; `init` after a reset."""
         value = Value.cast(value)
@@ -96,6 +106,19 @@ class Properties(Elaboratable):
         if len(values) != 1:
             raise ValueError(f"{len(values)} values are called {path}, not one")
         return next(iter(values.values()))
+
+    def submodule(self, path: str):
+        """The component at `path`, names of submodules: "fifo.storage"; the block itself at ""."""
+        return self._open(path.split(".") if path else []).component
+
+    def free(self, path: str) -> None:
+        """The submodule at `path` does anything at any time: what holds with it holds with any."""
+        *parents, name = path.split(".")
+        component, m = getattr(self._open(parents).module.submodules, name), Module()
+        for _, member, port in component.signature.flatten(component):
+            if member.flow == wiring.Out:
+                m.d.comb += Value.cast(port).eq(AnySeq(len(Value.cast(port))))
+        component.elaborate = lambda platform: m
 
     def row(self, path: str, index) -> Value:
         """What the memory at `path` holds at `index`, read through a port of its own."""
@@ -135,22 +158,27 @@ def keeps_rules(p: Properties, stream):
     return ~waiting | (stream.valid & (payload == p.before(payload)))
 
 
-class Tracker:
-    """Follows one payload, any one, from its acceptance until `capacity` or fewer payloads ahead of it have left.
+def first(p: Properties, stream):
+    """A payload is on the stream that was not there in the last cycle."""
+    return stream.valid & ~p.before(stream.valid & ~stream.ready)
 
-    `held` counts payloads between the two streams. `tracking`, `ahead`, `value`: whether one is followed, how many
-    are in front of it, what it is.
+
+class Tracker:
+    """Follows one thing, any one, through a queue of at most `capacity`: in with `put`, out with `take`, both strobes.
+
+    `held` counts what is in the queue. `tracking`, `ahead`, `value`: whether one is followed, how many are in front of
+    it, what `value` was when it went in.
     """
 
-    def __init__(self, p: Properties, i, o, capacity: int):
+    def __init__(self, p: Properties, put, take, value, capacity: int):
         m = p.m
         self.put, self.take = Signal(name="put"), Signal(name="take")
         self.held = Signal(range(capacity + 2), name="held")
         self.tracking = Signal(name="tracking")
         self.ahead = Signal(range(capacity + 2), name="ahead")
-        self.value = Signal(len(Value.cast(i.payload)), name="value")
-        mark = Signal(name="mark")
-        m.d.comb += [self.put.eq(i.valid & i.ready), self.take.eq(o.valid & o.ready), mark.eq(AnySeq(1))]
+        self.value = Signal(len(Value.cast(value)), name="value")
+        mark = p.any("mark")
+        m.d.comb += [self.put.eq(put), self.take.eq(take)]
         m.d.sync += self.held.eq(self.held + self.put - self.take)
         with m.If(self.tracking):
             m.d.sync += [
@@ -161,7 +189,7 @@ class Tracker:
             m.d.sync += [
                 self.tracking.eq(1),
                 self.ahead.eq(self.held - self.take),
-                self.value.eq(Value.cast(i.payload)),
+                self.value.eq(Value.cast(value)),
             ]
         self.at_front = self.tracking & (self.ahead == 0)
 

@@ -1,6 +1,6 @@
 """Proofs of the stream primitives: Fork, Fifo, Queue."""
 
-from amaranth import Cat, Signal, Value
+from amaranth import Cat, Mux, Signal, Value
 from amaranth.lib import fifo
 
 from hdl.common.streams import Fifo, Fork
@@ -46,7 +46,8 @@ class QueueProperties(Properties):
 
     def check(self):
         m, dut = self.m, self.dut
-        self.tracker = t = Tracker(self, dut.i, dut.o, dut.depth)
+        put, take = dut.i.valid & dut.i.ready, dut.o.valid & dut.o.ready
+        self.tracker = t = Tracker(self, put, take, dut.i.payload, dut.depth)
         waits = Signal(range(self.latency + 1))
         m.d.sync += waits.eq(0)
         with m.If((t.held != 0) & ~dut.o.valid & (waits != self.latency)):
@@ -90,6 +91,42 @@ class RegistersProperties(QueueProperties):
         self.invariant("the followed one in spare", ~(t.tracking & (t.ahead == 1)) | (spare == t.value))
 
 
+class Inside:
+    """What a Fifo with a memory holds: `level` payloads. `path`: of the Fifo in the block, if it is not the block.
+
+    That its pointers belong to its level is an invariant of it.
+    """
+
+    def __init__(self, p: Properties, path: str = ""):
+        fifo = p.submodule(path)
+        self.p, self.o, self.size = p, fifo.o, fifo.depth - 1
+        self.path = f"{path}.fifo" if path else "fifo"
+        self.produce, self.consume, self.stored = (
+            p.inside(f"{self.path}.{name}") for name in ("produce", "consume", "inner_level")
+        )
+        self.level = self.stored + self.o.valid
+        produce, consume, stored, size = self.produce, self.consume, self.stored, self.size
+        p.invariant(f"pointers in range {path}", (produce < size) & (consume < size) & (stored <= size))
+        apart = produce == wrap(consume + stored - (stored == size) * size, size)
+        p.invariant(f"pointers a level apart {path}", apart)
+
+    def at(self, index):
+        """The payload with `index` others in front of it, as bits."""
+        place = Signal(range(2 * self.size + 1))
+        self.p.m.d.comb += place.eq(self.consume + index - self.o.valid)
+        stored = self.p.row(f"{self.path}.storage", wrap(place, self.size))
+        return Mux(self.o.valid & (index == 0), Value.cast(self.o.payload), stored)
+
+    def all(self, condition):
+        """`condition` holds for all payloads that are held."""
+        found = [~self.o.valid | condition(self.o.payload)]
+        for place in range(self.size):
+            behind = wrap(place + self.size - self.consume, self.size)
+            payload = self.o.payload.shape()(self.p.row(f"{self.path}.storage", place))
+            found.append((behind >= self.stored) | condition(payload))
+        return all_of(found)
+
+
 class BufferedProperties(QueueProperties):
     """First in, first out: any payload that goes in comes out, once, whole and in its turn. Memory, then a register."""
 
@@ -99,17 +136,10 @@ class BufferedProperties(QueueProperties):
         return self.dut.depth - 1 + self.dut.o.valid
 
     def insides(self):
-        t, o, size = self.tracker, self.dut.o, self.dut.depth - 1
-        produce, consume, level = (self.inside(f"fifo.{name}") for name in ("produce", "consume", "inner_level"))
-        self.invariant("pointers in range", (produce < size) & (consume < size) & (level <= size))
-        self.invariant("pointers a level apart", produce == wrap(consume + level - (level == size) * size, size))
-        self.invariant("memory and output in use", t.held == level + o.valid)
+        t, inside = self.tracker, Inside(self)
+        self.invariant("memory and output in use", t.held == inside.level)
         self.invariant("a place for the followed one", ~t.tracking | (t.ahead < t.held))
-        self.invariant("the followed one in the output", ~(t.at_front & o.valid) | (Value.cast(o.payload) == t.value))
-        place = Signal(range(2 * size + 1))
-        self.m.d.comb += place.eq(consume + t.ahead - o.valid)
-        there = self.row("fifo.storage", wrap(place, size)) == t.value
-        self.invariant("the followed one in memory", ~(t.tracking & (t.ahead >= o.valid)) | there)
+        self.invariant("the followed one in its place", ~t.tracking | (inside.at(t.ahead) == t.value))
 
 
 class RamProperties(QueueProperties):

