@@ -44,6 +44,12 @@ def bench_params() -> dict:
     return json.loads(os.environ["HERON_BENCH_PARAMS"])
 
 
+def bench_inputs() -> list[str]:
+    """In the simulator: the inputs of the top but the clock and the reset."""
+    ports = json.loads(Path(os.environ["HERON_BENCH_DESIGN"]).read_text())["ports"]
+    return [name for name, port in ports.items() if port["direction"] == "input" and name not in ("clk", "rst")]
+
+
 def run_bench(
     component,
     test_module: str,
@@ -118,7 +124,7 @@ def simulate(
     results, log = folder / "results.xml", folder / "run.log"
     results.unlink(missing_ok=True)
     variables = {
-        **bench_environment(name, [test_module], seed, params),
+        **bench_environment(binary, name, [test_module], seed, params),
         "COCOTB_RESULTS_FILE": str(results),
         **(env or {}),
     }
@@ -145,10 +151,13 @@ def simulate(
     return passed
 
 
-def bench_environment(name: str, modules: Iterable[str], seed: int, params: dict | None = None) -> dict[str, str]:
-    """What a binary of `build_bench` needs in its environment to run the cocotb tests of `modules`."""
+def bench_environment(
+    binary: Path, name: str, modules: Iterable[str], seed: int, params: dict | None = None
+) -> dict[str, str]:
+    """What `binary` of `build_bench` needs in its environment to run the cocotb tests of `modules`."""
     return {
         **_cocotb_environment(_libraries()),
+        "HERON_BENCH_DESIGN": str(binary.with_name(f"{name}.json")),
         "COCOTB_TOPLEVEL": name,
         "COCOTB_TEST_MODULES": ",".join(modules),
         "COCOTB_RANDOM_SEED": str(seed),

@@ -16,21 +16,38 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, First, RisingEdge, Timer
 
+from sim.runner import bench_inputs
 from verif.bench.payload import Packer
 
 PATTERNS = ("none", "random", "bursty")
 CLOCK_NS = 10
+UPSET_CYCLES = 60
 
 
 class StreamError(AssertionError):
     """A rule of streams was broken, or nothing moved for too long."""
 
 
-async def start(dut) -> None:
-    """Start the clock and reset the design; call first."""
+async def start(dut, upset: int = UPSET_CYCLES) -> None:
+    """Start the clock and reset the design, for one cycle; call first, and make what watches its ports after that.
+
+    upset: so many cycles before the reset have random inputs, so that the reset has something to do. Inputs that
+    were set before are so again from the reset on, all others are 0.
+    """
+    inputs = [getattr(dut, name) for name in bench_inputs()]
     Clock(dut.clk, CLOCK_NS, unit="ns").start()
+    dut.rst.value = 0
+    await Timer(1, "ns")
+    wanted = [port.value for port in inputs]
+    for _ in range(upset):
+        for port in inputs:
+            if random.random() < 0.3:
+                port.value = random.getrandbits(len(port))
+        await ClockCycles(dut.clk, 1)
+    for port, value in zip(inputs, wanted):
+        port.value = value
     dut.rst.value = 1
-    await ClockCycles(dut.clk, 3)
+    await ClockCycles(dut.clk, 1)
     dut.rst.value = 0
 
 

@@ -20,9 +20,10 @@ class Simulation:
         self._bench, self._folder = bench, folder
         folder.mkdir(parents=True, exist_ok=True)
         modules = [bench.module, "verif.mutate.forks"]
-        environment = bench_environment(bench.name, modules, bench_seed(bench.name), bench.params)
+        binary = build_bench(design.exported, memory=bench.memory)
+        environment = bench_environment(binary, bench.name, modules, bench_seed(bench.name), bench.params)
         self._process = subprocess.Popen(
-            [build_bench(design.exported, memory=bench.memory)],
+            [binary],
             cwd=folder,
             env=environment | {"COCOTB_MAX_FAILURES": "1", SERVES: "1"},
             stdin=subprocess.PIPE,

@@ -110,7 +110,7 @@ class ChipTest(uvm_test):
 
     async def run_phase(self):
         self.raise_objection()
-        await start(self.dut)
+        await start(self.dut, upset=0)  # the agents watch from the first cycle on
         await ClockCycles(self.dut.clk, 2)
         await self.story(random.Random(random.getrandbits(64)))
         await ClockCycles(self.dut.clk, 50)

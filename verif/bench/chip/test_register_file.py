@@ -34,9 +34,8 @@ def cycles() -> int:
 
 async def prepare(dut, idle="none", backpressure="none"):
     hardware = Hardware(dut)
-    bus = Bus(dut, idle, backpressure)
     await start(dut)
-    return bus, hardware, Scoreboard(dut)
+    return Bus(dut, idle, backpressure), hardware, Scoreboard(dut)
 
 
 def fields_of(kind: Kind):

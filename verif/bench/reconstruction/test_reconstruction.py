@@ -102,8 +102,8 @@ class Bench:
 async def random_pictures(dut):
     """Any size, content and QP, of every other picture by coding-tree unit, any decisions, without stalls."""
     log2 = bench_params()["ctb_log2_size"]
-    bench = Bench(dut)
     await start(dut)
+    bench = Bench(dut)
     first = random.randrange(1 << 20)
     for seed in range(first, first + bench_params()["pictures"]):
         case = random_case(seed, (log2,), 120)
@@ -117,8 +117,8 @@ async def random_pictures(dut):
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def stalls(dut, idle, backpressure):
     log2 = bench_params()["ctb_log2_size"]
-    bench = Bench(dut, idle, backpressure)
     await start(dut)
+    bench = Bench(dut, idle, backpressure)
     for seed in random.sample(range(1 << 20), 3):
         case = random_case(seed, (log2,), 64)
         cus = random_decisions(case.config, np.random.default_rng(seed), qp_map=case.qp_map)

@@ -43,7 +43,7 @@ class Wires(wiring.Component):
 async def prepared(dut) -> tuple[AxiMemory, np.ndarray]:
     for name in ("host_arvalid", "host_awvalid", "host_wvalid"):
         getattr(dut, name).value = 0
-    await start(dut)
+    await start(dut, upset=0)
     await ClockCycles(dut.clk, 2)
     memory = AxiMemory()
     data = np.frombuffer(random.randbytes(0x4000), np.uint8).copy()
