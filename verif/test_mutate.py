@@ -37,13 +37,20 @@ def bench(mask: int, backpressure: str) -> Bench:
     return Bench("mutated_fifo", test, Fifo(8, 2), "verif.bench.sim.masked_bench", 1, params)
 
 
+def kept() -> Record:
+    """What is kept of the Fifo."""
+    record = Record.read(FIFO)
+    assert record is not None
+    return record
+
+
 WEAK, GOOD = bench(15, "none"), bench(255, "random")
 
 
 def test_a_good_bench_kills_what_a_weak_one_lets_live(design, folder, monkeypatch):
     weak = Judgement(design, WEAK, {FIFO: None}, formal_seconds=10)
     assert len(weak.open()) == len(list(weak.run(1))) == 10 and not weak.open()
-    record = Record.read(FIFO)
+    record = kept()
     alive = [each.mutant for each in record.verdicts if each.outcome == SURVIVED]
     assert alive and record.count(KILLED) and "below" in row(record)[-1]
     assert f"- `{FIFO}` {alive[0].number}: `{alive[0]}`" in page({FIFO: record}, [FIFO, "other"], ["core"], 3, 10)
@@ -53,7 +60,7 @@ def test_a_good_bench_kills_what_a_weak_one_lets_live(design, folder, monkeypatc
     good = Judgement(design, GOOD, {FIFO: None}, formal_seconds=10)
     assert good.open() == alive
     assert [each.outcome for each in good.run(2)] == [KILLED] * len(alive)
-    assert Record.read(FIFO).score == 1
+    assert kept().score == 1
 
     replay(design, WEAK, alive[0].number, folder / "replay")
     with pytest.raises(AssertionError, match="bits_pass"):
@@ -67,7 +74,7 @@ def test_inspection_needs_the_same_module(design, folder, monkeypatch):
     monkeypatch.setattr(judge, "INSPECTION", folder / "inspection.json")
     for identity, outcome in ((mutant.identity, INSPECTED), (mutant.identity + "x", SURVIVED)):
         judge.INSPECTION.write_text(f'{{"{FIFO}": {{"{identity}": "why"}}}}')
-        assert Record.read(FIFO).verdicts[0].outcome == outcome
+        assert kept().verdicts[0].outcome == outcome
 
 
 class Redundant(wiring.Component):

@@ -31,24 +31,24 @@ class StreamError(AssertionError):
 async def start(dut, upset: int = UPSET_CYCLES) -> None:
     """Start the clock and reset the design, for one cycle; call first, and make what watches its ports after that.
 
-    upset: so many cycles before the reset have random inputs, so that the reset has something to do. Inputs that
-    were set before are so again from the reset on, all others are 0.
+    upset: in so many cycles, the last of which is that of the reset, inputs are random, so that the reset has
+    something to do. Afterwards they are again what they were before.
     """
     inputs = [getattr(dut, name) for name in bench_inputs()]
     Clock(dut.clk, CLOCK_NS, unit="ns").start()
     dut.rst.value = 0
     await Timer(1, "ns")
-    wanted = [port.value for port in inputs]
+    before = [port.value for port in inputs]
     for _ in range(upset):
         for port in inputs:
             if random.random() < 0.3:
                 port.value = random.getrandbits(len(port))
         await ClockCycles(dut.clk, 1)
-    for port, value in zip(inputs, wanted):
-        port.value = value
     dut.rst.value = 1
     await ClockCycles(dut.clk, 1)
     dut.rst.value = 0
+    for port, value in zip(inputs, before):
+        port.value = value
 
 
 def gaps(pattern: str, rng: random.Random) -> Iterator[int]:

@@ -28,6 +28,12 @@ SELECTOR = "mutant"
 PREPARE = ["hierarchy -top {top}", "proc", "opt", "opt_hier", "opt", "wreduce", "opt", "memory_collect", "opt_clean"]
 
 
+def option(options: str, name: str) -> str:
+    """Value of one of the options of `mutate`, or an empty string."""
+    found = re.search(rf"-{name} (\S+)", options)
+    return found[1] if found else ""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change: `number` selects it, `block` has it, `options` are those of Yosys' `mutate`.
@@ -43,8 +49,7 @@ class Mutant:
 
     def option(self, name: str) -> str:
         """Value of an option of `mutate`, or an empty string."""
-        found = re.search(rf"-{name} (\S+)", self.options)
-        return found[1] if found else ""
+        return option(self.options, name)
 
     @property
     def identity(self) -> str:
@@ -135,8 +140,8 @@ def _sample(folder: Path, name: str, modules: dict[str, list[str]], count: int, 
         for line in (folder / listed).read_text().splitlines():
             options, *lines = line.removeprefix("mutate ").split(" -src ")
             sources = tuple(line for line in lines if "site-packages" not in line)
-            module = re.search(r"-module (\S+)", options)[1]
-            mutants.append(Mutant(len(mutants) + 1, block, options, sources, versions[module]))
+            version = versions[option(options, "module")]
+            mutants.append(Mutant(len(mutants) + 1, block, options, sources, version))
     width = len(mutants).bit_length()
     lines = ["read_rtlil prepared.il"]
     lines += [f"mutate -ctrl {SELECTOR} {width} {mutant.number} {mutant.options}" for mutant in mutants]

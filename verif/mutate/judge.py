@@ -76,8 +76,8 @@ class Record:
 
 
 def _verdict(fields: dict) -> Verdict:
-    mutant = fields["mutant"] | {"sources": tuple(fields["mutant"]["sources"])}
-    return Verdict(**fields | {"mutant": Mutant(**mutant)})
+    mutant = Mutant(**fields["mutant"] | {"sources": tuple(fields["mutant"]["sources"])})
+    return Verdict(mutant, fields["outcome"], fields["reason"], fields["seconds"])
 
 
 def _inspected(verdict: Verdict) -> Verdict:

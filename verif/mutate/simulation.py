@@ -22,7 +22,7 @@ class Simulation:
         modules = [bench.module, "verif.mutate.forks"]
         binary = build_bench(design.exported, memory=bench.memory)
         environment = bench_environment(binary, bench.name, modules, bench_seed(bench.name), bench.params)
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             [binary],
             cwd=folder,
             env=environment | {"COCOTB_MAX_FAILURES": "1", SERVES: "1"},
@@ -31,13 +31,15 @@ class Simulation:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        assert process.stdin is not None and process.stdout is not None
+        self._process, self._orders, self._answers = process, process.stdin, process.stdout
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._orders.close()
+        self._answers.close()
         self._process.wait()
 
     def attempt(self, number: int, timeout: float) -> str:
@@ -46,9 +48,9 @@ class Simulation:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         (folder / SELECTOR).write_text(f"{number}\n")
-        self._process.stdin.write(f"{timeout} {folder}\n")
-        self._process.stdin.flush()
-        answer = next((line for line in self._process.stdout if line.startswith(ANSWER)), None)
+        self._orders.write(f"{timeout} {folder}\n")
+        self._orders.flush()
+        answer = next((line for line in self._answers if line.startswith(ANSWER)), None)
         if answer is None:
             raise RuntimeError(f"the simulation of {self._bench.name} ended before mutant {number}")
         status = answer.removeprefix(ANSWER).strip()
