@@ -233,6 +233,15 @@ async def refuses_each_bit_of_each_address(dut):
         assert await verdict(dut, job | {"qp_map": 1, "qp_map_address": 1 << bit}) == ErrorCode.BAD_ALIGNMENT, bit
 
 
+@cocotb.test()
+async def any_bit_makes_a_buffer(dut):
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for bit in range(32):
+        job = good_job(rng, p) | {"bitstream_address": rng.randrange(1 << 39), "bitstream_size": 1 << bit}
+        assert await verdict(dut, job) == ErrorCode.OK, bit
+
+
 @pytest.mark.parametrize("axi_data_width", [64, 128])
 def test_config_check(axi_data_width):
     p = Params(axi_data_width=axi_data_width)

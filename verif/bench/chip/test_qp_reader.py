@@ -92,12 +92,25 @@ async def takes_one_cycle_a_qp(dut):
     assert get_sim_time("step") - begun == 499 * CLOCK_NS * 1000
 
 
+@cocotb.test()
+async def reads_the_map_of_a_large_picture(dut):
+    """4096x2304 in coding-tree units of 16: the counters have as many bits."""
+    dut.start.value = 0
+    await start(dut)
+    bench = Bench(dut)
+    values = [random.randint(0, MAX_QP) for _ in range(256 * 144)]
+    await bench.start_job(values)
+    assert await bench.qps.receive(len(values)) == [{"qp": each} for each in values]
+    await bench.qps.nothing_more()
+    await bench.requests.nothing_more(1)
+
+
 @pytest.mark.parametrize("data_width", [64, 128])
 def test_qp_reader(data_width):
     run_bench(
         QpReader(Params(axi_data_width=data_width)),
         __name__,
         f"qp_reader_{data_width}",
-        tests=11,
+        tests=12,
         params={"data_width": data_width},
     )

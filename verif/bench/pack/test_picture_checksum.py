@@ -69,7 +69,26 @@ async def takes_one_cycle_a_group(dut):
     assert get_sim_time("step") - begin == (len(groups) - 1) * CLOCK_NS * 1000
 
 
+@cocotb.test()
+async def large_pictures(dut):
+    """Every bit of the positions and of the sums. All samples are the same, so that nobody has to wake up for them."""
+    await start(dut)
+    pictures = StreamSource(dut, "i_picture", Picture)
+    checksums = StreamSink(dut, "o_checksum", Checksum, timeout=10_000_000)
+    dut.i__valid.value = dut.o__ready.value = 1
+    for width, height in bench_params()["large"]:
+        sample = random.randrange(256)
+        dut.i__payload.value = Packer(Samples).pack({"sample": [sample] * 8})
+        pictures.send([picture(width, height, 1)])
+        planes = [np.full((height >> chroma, width >> chroma), sample, np.uint8) for chroma in (0, 1, 1)]
+        assert await checksums.receive(1) == [{"component": [picture_checksum(plane) for plane in planes]}]
+
+
+LARGE = {4: [(8192, 16)], 5: [(4096, 2304), (8192, 32), (32, 4320)], 6: [(64, 4320)]}
+
+
 @pytest.mark.parametrize("ctb_log2_size", [4, 5, 6])
 def test_picture_checksum(ctb_log2_size):
     p = Params(ctb_log2_size=ctb_log2_size)
-    run_bench(PictureChecksum(p), __name__, f"checksum_{p.ctb_size}", tests=10, params={"ctb_size": p.ctb_size})
+    params = {"ctb_size": p.ctb_size, "large": LARGE[ctb_log2_size]}
+    run_bench(PictureChecksum(p), __name__, f"checksum_{p.ctb_size}", tests=11, params=params)
