@@ -2,7 +2,7 @@
 
 import pytest
 from amaranth import Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hdl.common.streams import Fifo
@@ -104,10 +104,28 @@ class Redundant(wiring.Component):
         return m
 
 
+class Quiet(wiring.Component):
+    """Sends what it gets, and 0xAA while there is nothing."""
+
+    __module__ = "hdl.quiet"
+    i: In(stream.Signature(8))
+    o: Out(stream.Signature(8))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid),
+            self.o.payload.eq(Mux(self.i.valid, self.i.payload, 0xAA)),
+            self.i.ready.eq(self.o.ready),
+        ]
+        return m
+
+
 def test_proofs_are_of_what_changes_nothing():
     design = mutated(Redundant(), "redundant", ["redundant"], 1000, seed=1)
+    quiet = mutated(Quiet(), "quiet", ["quiet"], 1000, seed=1)
 
-    def verdict(mode: str, **where: str) -> str | None:
+    def verdict(design: Mutated, mode: str, **where: str) -> str | None:
         matches = (
             mutant
             for mutant in design.mutants
@@ -115,10 +133,12 @@ def test_proofs_are_of_what_changes_nothing():
         )
         return proved(design, next(matches), 10)
 
-    assert verdict("const0", wire="impossible", port="Y") == "redundant"
-    assert verdict("const1", wire="impossible", port="Y") is None
-    assert verdict("inv", port="WR_EN") is None
-    assert verdict("inv", port="CLK") is None
+    assert verdict(design, "const0", wire="impossible", port="Y") == "redundant"
+    assert verdict(design, "const1", wire="impossible", port="Y") is None
+    assert verdict(design, "inv", port="WR_EN") is None
+    assert verdict(design, "inv", port="CLK") is None
+    assert verdict(quiet, "inv", port="A") == "quiet"
+    assert verdict(quiet, "inv", port="B") is None
 
 
 def test_every_block_has_a_name_and_every_bench_a_judge():

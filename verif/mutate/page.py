@@ -49,6 +49,8 @@ def page(records: dict[str, Record], blocks: Iterable[str], unjudged: Iterable[s
         "fails or does not end. When it survives, formal proof (`verif/mutate/formal.py`) or inspection, with reasons",
         "(`verif/mutate/inspection.json`), may show that it changes nothing. Score: killed, of all that are not shown",
         "equivalent. A block without a bench of its own is judged by that of the stage around it, which is named.",
+        "`python -m verif.mutate BLOCK` judges one. What is kept of a block holds until its design changes, survivors",
+        "also only until its bench does: then they are judged again, so the page may be older than the last commits.",
         "",
         total(records.values()),
         "",
@@ -56,8 +58,8 @@ def page(records: dict[str, Record], blocks: Iterable[str], unjudged: Iterable[s
         "|---|---|" + "--:|" * (len(COLUMNS) - 2),
         *(f"| {' | '.join(row(record))} |" for record in records.values()),
     ]
-    for title, names in (("In no bench", unjudged), ("Not run", [b for b in blocks if b not in records])):
-        names = [f"`{name}`" for name in names]
+    for title, names in (("In no bench", unjudged), ("Not judged yet", set(blocks) - set(records) - set(unjudged))):
+        names = [f"`{name}`" for name in sorted(names)]
         lines += ["", f"{title}: {', '.join(names)}."] if names else []
     survivors = [each for record in records.values() for each in record.verdicts if each.outcome == SURVIVED]
     if survivors:
