@@ -245,4 +245,4 @@ async def any_bit_makes_a_buffer(dut):
 @pytest.mark.parametrize("axi_data_width", [64, 128])
 def test_config_check(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
-    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=6, params=p.to_json())
+    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=7, params=p.to_json())

@@ -128,6 +128,33 @@ async def launches_what_was_submitted(dut):
 
 
 @cocotb.test()
+async def tells_each_start_once(dut):
+    """And writers that are busy only two cycles after the launch are waited for."""
+    await start(dut)
+    bench = Bench(dut)
+    started = []
+
+    async def watch():
+        while True:
+            await RisingEdge(dut.clk)
+            started.append(bench.get("started_set"))
+
+    cocotb.start_soon(watch())
+    for count in range(1, 6):
+        await bench.cycle(5)
+        await bench.submit(bench.job())
+        await bench.until("launch")
+        await bench.cycle(2)
+        bench.set(writing=1)
+        await bench.cycle(5)
+        assert bench.get("busy") == 1
+        bench.quiet()
+        await bench.result()
+        await bench.acknowledge()
+        assert sum(started) == count
+
+
+@cocotb.test()
 async def tells_how_a_picture_ended(dut):
     await start(dut)
     bench = Bench(dut)
@@ -499,4 +526,4 @@ async def resets_at_any_time(dut, delay):
 
 
 def test_control():
-    run_bench(Control(Params()), __name__, "control", tests=55)
+    run_bench(Control(Params()), __name__, "control", tests=56)

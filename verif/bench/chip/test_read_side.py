@@ -41,6 +41,7 @@ class Bench:
     async def begin(self) -> None:
         await start(self.dut)
         self.memory = AxiMemory()
+        self.memory.violations()  # those of before the reset
         await ClockCycles(self.dut.clk, 2)
 
     def listen(self, backpressure: str = "none") -> None:
