@@ -100,7 +100,7 @@ class Driver:
 @cocotb.test()
 @cocotb.parametrize(kind=list(KINDS), stall=PATTERNS)
 async def decides(dut, kind, stall):
-    await start(dut)
+    await start(dut, upset=0)
     driver = Driver(dut, stall, stall)
     maps = [None, *QP_MAPS]
     random.shuffle(maps)
@@ -113,7 +113,7 @@ async def decides(dut, kind, stall):
 @cocotb.test()
 @cocotb.parametrize(kind=list(KINDS))
 async def keeps_its_pace(dut, kind):
-    await start(dut)
+    await start(dut, upset=0)
     driver = Driver(dut)
     size = driver.p.ctb_size
     for qp in (22, 37):

@@ -110,7 +110,7 @@ def send(planes, qp, ctb_size, picture, source):
 @cocotb.parametrize(backpressure=PATTERNS)
 async def results(dut, backpressure):
     p = Params(**bench_params())
-    await start(dut)
+    await start(dut, upset=0)
     picture, source = StreamSource(dut, "i_picture", Picture), StreamSource(dut, "i_source", Samples, "random")
     sink = StreamSink(dut, "o", Lane4Result, backpressure)
     wanted = []

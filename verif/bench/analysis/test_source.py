@@ -112,7 +112,7 @@ async def gathered(dut, ctu, log2, x4, y4):
 @cocotb.test()
 async def every_block(dut):
     log2_ctb = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     for port in ("done", "start"):
         getattr(dut, port).value = 0
     pictures, source = StreamSource(dut, "i_picture", Picture), StreamSource(dut, "i_source", Samples, "random")

@@ -172,7 +172,7 @@ class Bench:
 @cocotb.test()
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def answers(dut, idle, backpressure):
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, idle, backpressure)
     await bench.ask(Command.EXCHANGE, session=0)
     await bench.ask(Command.OPEN, session=random.randrange(1, 1 << 16))
@@ -186,7 +186,7 @@ async def answers(dut, idle, backpressure):
 @cocotb.test()
 async def many_pictures(dut):
     """The picture's number goes round."""
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, "none", "none")
     await bench.ask(Command.OPEN, session=1)
     for number in range(1, 260):
@@ -199,7 +199,7 @@ async def many_pictures(dut):
 
 @cocotb.test()
 async def damaged_and_short_frames(dut):
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, "random", "random")
     await bench.ask(Command.OPEN, session=7)
 
@@ -221,7 +221,7 @@ async def damaged_and_short_frames(dut):
 @cocotb.test()
 async def a_self_test_ends_the_session(dut):
     """Whatever there was: a picture that the core has not taken yet is dropped."""
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, "none", "none")
     for _ in range(3):
         await bench.ask(Command.OPEN, session=9)

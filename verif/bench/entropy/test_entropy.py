@@ -139,7 +139,7 @@ class Bench:
 @cocotb.test()
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def writes_slices(dut, idle, backpressure):
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, idle, backpressure)
     for width, height, qp, density, size, qp_map in CASES:
         picture_case = case(width, height, qp, bench_params()["ctb_log2_size"], density, size, qp_map=qp_map)
@@ -151,7 +151,7 @@ async def writes_slices(dut, idle, backpressure):
 async def every_qp_delta(dut):
     """Each of the 52 deltas, in coding-tree units that all have a coded block."""
     ctb_log2_size = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut)
     size = 1 << ctb_log2_size
     await bench.writes(*case(13 * size, 4 * size, 0, ctb_log2_size, 0.25, 1, split=0.1, qp_map="every_delta"))
@@ -162,7 +162,7 @@ async def every_qp_delta(dut):
 async def cycles_per_sample(dut):
     """Dense blocks as at QP 10, and thin ones as at QP 30."""
     ctb_log2_size = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut)
     for density, size, limit in [(0.9, 30, 4), (0.2, 3, 2)]:
         picture_case = case(128, 128, 30, ctb_log2_size, density, size, split=0.5)

@@ -130,7 +130,7 @@ class Driver:
 @cocotb.test()
 async def every_mode(dut):
     driver, rng = Driver(dut), random
-    await start(dut)
+    await start(dut, upset=0)
     for log2 in bench_params()["sizes"]:
         for mode in range(35):
             for luma in (True, False):

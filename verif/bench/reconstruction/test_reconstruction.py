@@ -102,7 +102,7 @@ class Bench:
 async def random_pictures(dut):
     """Any size, content and QP, of every other picture by coding-tree unit, any decisions, without stalls."""
     log2 = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut)
     first = random.randrange(1 << 20)
     for seed in range(first, first + bench_params()["pictures"]):
@@ -117,7 +117,7 @@ async def random_pictures(dut):
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def stalls(dut, idle, backpressure):
     log2 = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut, idle, backpressure)
     for seed in random.sample(range(1 << 20), 3):
         case = random_case(seed, (log2,), 64)
@@ -151,7 +151,7 @@ def uniform(cfg, log2, nxn, split, rng):
 async def cycles(dut):
     """Cycles per luma sample of each block size, on noise: nothing is skipped. Bounds, and a table in the log."""
     log2 = bench_params()["ctb_log2_size"]
-    await start(dut)
+    await start(dut, upset=0)
     bench = Bench(dut)
     cfg = PictureConfig(width=128, height=64, qp=20, ctb_log2_size=log2)
     rng = np.random.default_rng(1)

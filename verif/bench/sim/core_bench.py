@@ -22,7 +22,7 @@ async def codes_a_picture(dut):
     with np.load(params["planes"]) as arrays:
         planes = [arrays[name] for name in ("y", "u", "v")]
     width, height = (-(-picture[name] // 8) * 8 for name in ("width", "height"))
-    await start(dut)
+    await start(dut, upset=0)
     pictures = StreamSource(dut, "i_picture", Picture)
     source = StreamSource(dut, "i_source", Samples)
     recon = StreamSink(dut, "o_recon", Samples, timeout=500_000)
