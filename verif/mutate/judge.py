@@ -70,9 +70,9 @@ class Record:
 
     @property
     def score(self) -> float | None:
-        """Killed, of those that are not equivalent; None when there are none."""
+        """Killed, of those that are not equivalent; None when there are none, or not all are judged yet."""
         judged = self.count(KILLED, SURVIVED)
-        return self.count(KILLED) / judged if judged else None
+        return self.count(KILLED) / judged if judged and len(self.verdicts) == self.planned else None
 
 
 def _verdict(fields: dict) -> Verdict:
