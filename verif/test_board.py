@@ -44,9 +44,12 @@ def test_encode_over_a_bad_line(tmp_path, clip, capfd):
     out, report_path, model = tmp_path / "o.hevc", tmp_path / "r.json", tmp_path / "m.hevc"
     files = ("-o", out, "--report", report_path)
     assert run("board", "encode", clip, *files, "--port", LINE, "--qp", 30, "--hash", "--check") == 0
-    assert run("encode", clip, "-o", model, "--engine", "model", "--qp", 30, "--hash") == 0
-    data, report = out.read_bytes(), json.loads(report_path.read_text())
+    wanted_path = tmp_path / "m.json"
+    files = ("-o", model, "--report", wanted_path)
+    assert run("encode", clip, *files, "--engine", "model", "--qp", 30, "--hash") == 0
+    data, report, wanted = out.read_bytes(), json.loads(report_path.read_text()), json.loads(wanted_path.read_text())
     assert data == model.read_bytes()
+    assert (report["psnr"], report["bits"]) == (wanted["psnr"], wanted["bits"])
     assert report["repeated"] > 0 and report["damaged"] > 0 and report["checked"]
     assert (report["engine"], report["preset"], report["frames"]) == ("board", "ctu32", 1)
     output = capfd.readouterr().out

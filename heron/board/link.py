@@ -24,6 +24,7 @@ from heron.board.ports import BAUD, BoardError, Port
 HEADER = struct.Struct("<BBHII")
 ANSWER = struct.Struct("<BBHBBHIII")
 assert (HEADER.size, ANSWER.size) == (REQUEST_BYTES, 4 * ANSWER_WORDS)
+NOTHING_MOVES = "the board answers, but nothing moves: its core hangs, or the line is too bad"
 LOST_SESSION = "the board was reset, or began another session"
 SMALLEST_WINDOW, LARGEST_WINDOW = 2, 32
 """Requests under way; the largest is well below half of the tags."""
@@ -91,7 +92,7 @@ class Link:
 
     def ask(self, command: Command, first: int = 0, second: int = 0, data: bytes = b"") -> Answer:
         """The answer to a request, which is repeated until there is one. BoardError when there is none."""
-        self._last = time.monotonic()
+        self._last = begin = time.monotonic()
         while True:
             # an answer to the last one says that the board is done with those before
             tag = self._send(command, first, second, data)
@@ -99,6 +100,8 @@ class Link:
                 if answer.tag == tag and answer.command == command | ANSWERED:
                     return answer
             self.counters.repeated += 1
+            if self._last - begin > self.port.patience.end:
+                raise BoardError(f"{self.port.name}: {NOTHING_MOVES}")
 
     def transfer(
         self, source: bytes, room: int, receive_bytes: int, progress: Callable[[int], Any] | None = None
@@ -160,8 +163,8 @@ class Link:
                     progress(taken)
                 if answer.state == State.DONE and taken == len(source) and backlog == 0:
                     return bytes(output)
-                if self._last - moved > self.port.patience.end:
-                    raise BoardError(f"{self.port.name}: the board answers, but its core does not move")
+            if self._last - moved > self.port.patience.end:
+                raise BoardError(f"{self.port.name}: {NOTHING_MOVES}")
             if trouble:
                 self.counters.repeated += 1
                 window = max(window / 2, SMALLEST_WINDOW)
@@ -176,14 +179,14 @@ class Link:
         """The next answer, DAMAGED, or None after a while; BoardError when there was none for long."""
         deadline = time.monotonic() + self.port.patience.again
         while not self._answers:
+            now = time.monotonic()
+            if (self._frames.bad or now >= deadline) and now - self._last > self.port.patience.end:
+                raise BoardError(f"{self.port.name}: {self._silence()}")
             if self._frames.bad:
                 self._frames.bad = 0
                 self.counters.damaged += 1
                 return DAMAGED
-            now = time.monotonic()
             if now >= deadline:
-                if now - self._last > self.port.patience.end:
-                    raise BoardError(f"{self.port.name}: {self._silence()}")
                 return None
             data = self.port.read(deadline - now)
             self._heard |= bool(data)

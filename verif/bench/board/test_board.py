@@ -212,6 +212,24 @@ def test_cable_out_and_in_again(board, port, monkeypatch):
     assert board_.encode_picture(config, planes)[0] == wanted
 
 
+def test_a_line_that_is_too_bad(board, port, monkeypatch):
+    """Nothing comes through whole, before a picture or in it: an error, and no end that never comes."""
+    monkeypatch.setattr(Port, "patience", Patience(0.1, 1))
+    board_ = BoardClient(port)
+    board_.open()
+    noise = Faults(flip=0.05, seed=1)
+    config, planes, _ = picture(96, 64)
+    begin = time.monotonic()
+    with pytest.raises(BoardError):
+        board_.encode_picture(config, planes, lambda part, _: part > 0.3 and board.faults(noise))
+    with pytest.raises(BoardError):
+        board_.open()
+    assert time.monotonic() - begin < 20
+    board.faults(Faults())
+    board_.open()
+    check_picture(board_)
+
+
 class Killed(Exception):
     pass
 
@@ -271,7 +289,7 @@ def test_a_core_that_hangs_and_a_new_session(port, monkeypatch):
     board = BoardClient(port)
     board.open()
     config, planes, _ = picture(16, 16, qp=HANGING_QP)
-    with pytest.raises(BoardError, match="does not move"):
+    with pytest.raises(BoardError, match="nothing moves"):
         board.encode_picture(config, planes)
     board.open()
     check_picture(board)
