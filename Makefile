@@ -8,7 +8,7 @@ BOARD ?= ulx3s_85f
 NIGHTLY := formal conformance gate-level regress rtl-coverage mutate
 BIN := .venv/bin
 
-.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance gate-level bench example synth synth-check bitstream timing registers lint doctor clean distclean
+.PHONY: help demo test regress nightly formal mutate rtl-coverage conformance gate-level bench example synth synth-check bitstream timing silicon registers lint doctor clean distclean
 .DEFAULT_GOAL := help
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make gate-level  the core's netlist of ECP5 cells encodes small pictures as the reference codec does"
 	@echo "make bench    compression, cycles and speed, into build/bench"
 	@echo "make example  the chip as Verilog in a plain Verilog testbench, in build/example"
+	@echo "make silicon  PDK=DIR gates of every block in the ASAP7 cells of DIR, into docs, hours"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
 	@echo "make synth-check  has a block or the board's design grown by more than 5 %"
 	@echo "make bitstream  BOARD=ulx3s_85f: Yosys, three seeds of nextpnr, a bitstream in build/bitstream, half an hour"
@@ -97,6 +98,9 @@ bitstream: .venv/.installed
 
 timing: .venv/.installed
 	$(BIN)/python -m synth.timing $(BOARD)
+
+silicon: .venv/.installed
+	$(BIN)/python -m synth.silicon $(if $(PDK),--pdk $(PDK)) --update
 
 registers: .venv/.installed
 	$(BIN)/python -m heron.registers $(if $(CHECK),--check)
