@@ -29,15 +29,19 @@ class StreamError(AssertionError):
 
 
 async def start(dut, upset: int = UPSET_CYCLES) -> None:
-    """Start the clock and reset the design, for one cycle; call first, and make what watches its ports after that.
+    """Start the clock and reset the design; call first, and make what watches its ports after that.
 
-    upset: in so many cycles, the last of which is that of the reset, inputs are random, so that the reset has
-    something to do. Afterwards they are again what they were before.
+    upset: in so many cycles before the reset, and in its only one, inputs are random, so that the reset has something
+    to do. Afterwards they are again what they were before. With 0 the inputs are left alone, and it lasts three.
     """
-    inputs = [getattr(dut, name) for name in bench_inputs()]
     Clock(dut.clk, CLOCK_NS, unit="ns").start()
-    dut.rst.value = 0
+    dut.rst.value = int(not upset)
+    if not upset:
+        await ClockCycles(dut.clk, 3)
+        dut.rst.value = 0
+        return
     await Timer(1, "ns")
+    inputs = [getattr(dut, name) for name in bench_inputs()]
     before = [port.value for port in inputs]
     for _ in range(upset):
         for port in inputs:

@@ -33,7 +33,7 @@ class Bench:
         dut.stop.value = dut.clear_stat.value = 0
 
     async def begin(self, idle: str = "none", backpressure: str = "none") -> None:
-        await start(self.dut)
+        await start(self.dut, upset=0)
         self.memory = AxiMemory()
         self.memory.unmap()
         self.content = [np.frombuffer(bytearray(self.rng.randbytes(PAGES * BOUNDARY)), np.uint8) for _ in BASES]

@@ -39,7 +39,7 @@ class Bench:
             getattr(dut, name).value = 0
 
     async def begin(self) -> None:
-        await start(self.dut)
+        await start(self.dut, upset=0)
         self.memory = AxiMemory()
         self.memory.violations()  # those of before the reset
         await ClockCycles(self.dut.clk, 2)

@@ -34,7 +34,7 @@ def cycles() -> int:
 
 async def prepare(dut, idle="none", backpressure="none"):
     hardware = Hardware(dut)
-    await start(dut)
+    await start(dut, upset=0)
     return Bus(dut, idle, backpressure), hardware, Scoreboard(dut)
 
 
@@ -227,7 +227,7 @@ async def no_path_from_input_to_output(dut):
 
     seen = set()
     drive()
-    await start(dut)
+    await start(dut, upset=0)
     for cycle in range(1, 1001):
         await RisingEdge(dut.clk)
         drive()

@@ -17,7 +17,7 @@ from verif.bench.streams import start
 async def connect(dut, pause: float) -> tuple[AxiLiteMaster, Hardware]:
     """A master that pauses every channel with this probability."""
     hardware = Hardware(dut)
-    await start(dut)
+    await start(dut, upset=0)
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), dut.clk, dut.rst)
     for part, channels in ((master.write_if, ("aw", "w", "b")), (master.read_if, ("ar", "r"))):
         for channel in channels:

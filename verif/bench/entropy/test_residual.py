@@ -75,7 +75,7 @@ async def check(sink, wanted):
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def codes_blocks(dut, idle, backpressure):
     rng = random.Random(random.getrandbits(32))
-    await start(dut)
+    await start(dut, upset=0)
     steps = StreamSource(dut, "i", SyntaxStep, idle)
     groups = StreamSource(dut, "i_cg", CoefficientGroup, idle)
     sink = StreamSink(dut, "o", Bins, backpressure)
@@ -93,7 +93,7 @@ async def codes_blocks(dut, idle, backpressure):
 @cocotb.test()
 async def every_size_and_scan(dut):
     rng = random.Random(random.getrandbits(32))
-    await start(dut)
+    await start(dut, upset=0)
     steps = StreamSource(dut, "i", SyntaxStep)
     groups = StreamSource(dut, "i_cg", CoefficientGroup)
     sink = StreamSink(dut, "o", Bins)
@@ -113,7 +113,7 @@ async def every_size_and_scan(dut):
 async def dense_group_in_33_cycles(dut):
     """Sixteen levels of 3 or more in every group of a 32x32."""
     rng = random.Random(1)
-    await start(dut)
+    await start(dut, upset=0)
     steps = StreamSource(dut, "i", SyntaxStep)
     groups = StreamSource(dut, "i_cg", CoefficientGroup)
     sink = StreamSink(dut, "o", Bins)

@@ -51,7 +51,7 @@ def expected(source: list[np.ndarray], ctb_size: int) -> list[dict]:
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def extends_pictures(dut, idle, backpressure):
     ctb_size = bench_params()["ctb_size"]
-    await start(dut)
+    await start(dut, upset=0)
     pictures = StreamSource(dut, "i_picture", Picture, idle)
     source = StreamSource(dut, "i_source", Samples, idle)
     sink = StreamSink(dut, "o", Samples, backpressure)
@@ -67,7 +67,7 @@ async def extends_pictures(dut, idle, backpressure):
 @cocotb.test()
 async def takes_one_cycle_a_group(dut):
     ctb_size = bench_params()["ctb_size"]
-    await start(dut)
+    await start(dut, upset=0)
     pictures = StreamSource(dut, "i_picture", Picture)
     source, sink = StreamSource(dut, "i_source", Samples), StreamSink(dut, "o", Samples)
     images = [planes(70, 50) for _ in range(2)]

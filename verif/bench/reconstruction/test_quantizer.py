@@ -40,7 +40,7 @@ async def quantization(dut):
     kind_packer, block_packer = Packer(GroupKind), Packer(SUBBLOCK)
     lane_packer, magnitude_packer = Packer(LEVELS), Packer(MAGNITUDES)
     dut.i_valid.value = 0
-    await start(dut)
+    await start(dut, upset=0)
     waiting = []
 
     async def check():

@@ -27,7 +27,7 @@ def golden(levels, log2, qp, scan_idx):
 @cocotb.test()
 async def scaling(dut):
     kinds, halves, blocks, edge = Packer(GroupKind), Packer(LEVELS), Packer(SUBBLOCK), RisingEdge(dut.clk)
-    await start(dut)
+    await start(dut, upset=0)
     groups = []
     for qp in range(52):
         for log2 in (2, 3, 4, 5):

@@ -49,7 +49,7 @@ def sums_of(dut) -> list[int]:
 @cocotb.test()
 @cocotb.parametrize(idle=PATTERNS, backpressure=PATTERNS)
 async def sums_pictures(dut, idle, backpressure):
-    await start(dut)
+    await start(dut, upset=0)
     pictures = StreamSource(dut, "i_picture", Picture, idle)
     source, recon = StreamSource(dut, "i_source", Samples, idle), StreamSource(dut, "i", Samples, idle)
     sink = StreamSink(dut, "o", Samples, backpressure)
@@ -68,7 +68,7 @@ async def sums_pictures(dut, idle, backpressure):
 @cocotb.test()
 async def takes_two_cycles_a_group(dut):
     """Pictures follow each other; the sums are there in the cycle after the last group and change with the next's."""
-    await start(dut)
+    await start(dut, upset=0)
     pictures, source, recon = (
         StreamSource(dut, name, shape)
         for name, shape in (("i_picture", Picture), ("i_source", Samples), ("i", Samples))
