@@ -16,6 +16,7 @@ from heron.outputs import Outputs
 from heron.video import Colour
 from heron.writers import Y4mWriter
 from sim.sample_order import from_groups
+from synth import boards
 from verif.reference.config import PictureConfig
 from verif.reference.encoder import encode_picture
 
@@ -79,7 +80,9 @@ def test_stored_results_are_the_reference_codecs(ctb_log2_size):
 def test_list(capsys, monkeypatch):
     assert run("board", "list") == 0
     listed = capsys.readouterr().out
-    assert "sim:ulx3s_85f" in listed and all(port.device in listed for port in list_ports.comports())
+    assert all(f"sim:{name}" in listed for name in boards.BOARDS) and all(
+        port.device in listed for port in list_ports.comports()
+    )
 
 
 @pytest.mark.parametrize(

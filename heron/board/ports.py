@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 import serial
 
-from hdl.params import DEFAULT_PRESET
 from heron.engines import core_params
 from heron.errors import HeronError
+from synth import boards
 
 BAUD = 3_000_000
 READ_BYTES = 4096  # at a time
-BOARDS = {"ulx3s_85f": DEFAULT_PRESET}
-"""Simulated boards, and the preset of each."""
+BOARDS = {name: board.preset for name, board in boards.BOARDS.items()}
+"""Boards that can be simulated, and the preset of each."""
 SIM = "sim:"
 
 
