@@ -10,10 +10,12 @@ import typer
 
 from hdl.params import DEFAULT_PRESET, PRESETS
 from sim.toolchain import BUILD, ROOT, ToolError
+from synth import blocks
 from synth.asap7 import GATE, TARGET_PS, Library, Mapped, map_cells
-from synth.blocks import BLOCKS, CORE, Block, find
+from synth.blocks import CORE, Block, find
 from synth.ecp5 import version
 
+BLOCKS = [block for block in blocks.BLOCKS if block.name.split(".")[0] != "board"]
 REPORT = ROOT / "synth" / "reports" / "silicon.json"
 PAGE = ROOT / "docs" / "silicon.md"
 RESULTS = BUILD / "silicon"
@@ -45,10 +47,10 @@ def parts(block: Block, measured: dict[str, Mapped]) -> list[str] | None:
     return [name for names in found for name in names or ()]
 
 
-def summed(blocks: list[Mapped]) -> Mapped:
+def summed(those: list[Mapped]) -> Mapped:
     """All of them, and the longest path of any."""
-    total = {field: sum(getattr(each, field) for each in blocks) for field in Mapped.__dataclass_fields__}
-    return Mapped(**total | {"area": round(total["area"], 2), "delay": max(each.delay for each in blocks)})
+    total = {field: sum(getattr(each, field) for each in those) for field in Mapped.__dataclass_fields__}
+    return Mapped(**total | {"area": round(total["area"], 2), "delay": max(each.delay for each in those)})
 
 
 def megahertz(delay: int) -> int:
@@ -79,8 +81,8 @@ def page(measured: dict[str, Mapped], tool: str) -> str:
         "",
         "This page is generated: `make silicon PDK=DIR`, which calls `python -m synth.silicon --pdk DIR --update`.",
         f"Preset {DEFAULT_PRESET}, {tool} with `synth/asap7.ys` on the ASAP7 cells, a predictive 7 nm library: RVT,",
-        "typical corner, 0.7 V, 25 C. **Before layout: no wires, no clock tree, no test logic**; all of them cost area,",
-        "wires and a slower corner cost clock, and how much is not estimated here.",
+        "typical corner, 0.7 V, 25 C. **Before layout: no wires, no clock tree, no test logic**; all of them cost",
+        "area, wires and a slower corner cost clock, and how much is not estimated here.",
         "",
         f"Gates are the area of all cells in {GATE}. The path is the longest one through gates between registers,",
         f"memories and ports, after sizing for {TARGET_PS} ps (ABC); a memory's own time is not in it. Yosys maps",
@@ -144,12 +146,12 @@ def main(
     """Map every block to ASAP7 cells: gates, area, longest path, memory bits. A block that is the same is kept."""
     try:
         library = Library(pdk)
-        blocks = [find(name) for name in names] if names else BLOCKS
+        wanted = [find(name) for name in names] if names else BLOCKS
     except (ToolError, ValueError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
     measured, failed = {}, False
-    for block in blocks:
+    for block in wanted:
         folder = RESULTS / DEFAULT_PRESET / block.name
         try:
             measured[block.name] = map_cells(block.component(PRESETS[DEFAULT_PRESET]), folder, library)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from sim.toolchain import BUILD
 from synth import silicon
 from synth.asap7 import Library, Mapped, kind_of, map_cells
-from synth.blocks import BLOCKS, CORE, find
+from synth.blocks import CORE, find
 from verif.gate_level import asap7
 from verif.gate_level.lockstep import check
 
@@ -106,7 +106,7 @@ LARGE = Mapped(area=87.5, gates=1000, registers=40, delay=940, ram=0, file=32, r
 
 
 def test_the_core_is_the_sum_of_its_stages_until_it_is_mapped():
-    stages = [block.name for block in BLOCKS if not block.depth and block.name != CORE and "chip." not in block.name]
+    stages = [each.name for each in silicon.BLOCKS if not each.depth and each.name != CORE and "chip." not in each.name]
     measured = {name: SMALL for name in stages} | {"analysis": LARGE}
     core = silicon.summed([measured[name] for name in silicon.parts(find(CORE), measured) or ()])
     assert core.gates == 100 * (len(stages) - 1) + 1000 and core.delay == 940
