@@ -155,20 +155,18 @@ class Residual(wiring.Component):
         """Take a group; all that follows looks only at registers."""
         group = self.i_cg.payload
         m.d.comb += self.i_cg.ready.eq(1)
-        m.d.sync += [self._index.eq(group.index), self._first.eq(group.first)]
+        xs, ys = sub_block_position(self._block, group.index)
+        m.d.sync += [self._index.eq(group.index), self._first.eq(group.first), self._xs.eq(xs), self._ys.eq(ys)]
         m.d.sync += [level.eq(of_group) for level, of_group in zip(self._level, group.level)]
         with m.If(self.i_cg.valid):
             m.next = "LOOK"
 
     def _look(self, m):
         """What is noted of all levels of the group."""
-        xs, ys = sub_block_position(self._block, self._index)
         sig = Signal(16)
         m.d.sync += [
             self._nonzero.eq(sig.any()),
             self._sig.eq(sig),
-            self._xs.eq(xs),
-            self._ys.eq(ys),
             self._n.eq(15),
             self._k.eq(0),
             self._count.eq(0),
@@ -201,12 +199,12 @@ class Residual(wiring.Component):
             m.next = "CODED_SUB_BLOCK"
 
     def _sub_block_flags(self, m):
-        """coded_sub_block_flag of the groups met so far; those right of and below the one at hand."""
+        """coded_sub_block_flag of the groups met so far; from LOOK on, those right of and below the one at hand."""
         self._coded, self._csbf = coded, csbf = Signal(64), Signal(2)
         place = Cat(self._xs, self._ys)
-        m.d.comb += [
-            csbf[0].eq(coded[1:].bit_select(place, 1) & (self._xs != 7)),
-            csbf[1].eq(coded[8:].bit_select(place, 1)),
+        m.d.sync += [
+            csbf[0].eq(coded[1:].bit_select(place, 1) & (self._xs != 7) & ~self._first),
+            csbf[1].eq(coded[8:].bit_select(place, 1) & ~self._first),
         ]
 
     def _mark_sub_block(self, m):

@@ -66,11 +66,12 @@ class Prediction(wiring.Component):
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
         is_luma = place.c_idx == 0
         swapped = Signal()
-        # What follows from the block's mode and size; the first two are there when its first row is.
+        # What follows from the block's mode and size; smoothing and angle are there when its first row is.
         smoothing, twice, repeated = Signal(), Signal(), Signal()  # twice: a block of 32 is gathered so to be smoothed
         angle, is_angular, last = Signal(signed(7)), Signal(), Signal(3)
         smooths = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
         m.d.sync += [smoothing.eq(smooths), twice.eq(smooths & (place.log2_size == 5))]
+        m.d.sync += angle.eq(angle_of(m, mode, "block"))
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
             *(
@@ -115,7 +116,6 @@ class Prediction(wiring.Component):
         with m.If(self.start):
             m.d.sync += [place.eq(self.place), mode.eq(self.mode), candidate.eq(self.candidate), again.eq(self.again)]
             m.d.sync += [
-                angle.eq(angle_of(m, self.mode, "block")),
                 is_angular.eq(self.mode > DC),
                 last.eq((1 << self.place.log2_size >> 2) - 1),
             ]

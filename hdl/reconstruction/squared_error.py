@@ -27,7 +27,7 @@ class SquaredError(wiring.Component):
     Only samples of width x height count, not those that make up the coded size. `stat_sse_y`, `stat_sse_cb`,
     `stat_sse_cr`: of the picture that last left; they change when its last group is taken from `o`, and stay until the
     next picture's is.
-    Throughput: a group in 2 cycles, 6 for a picture's last; a cycle between pictures. Latency: 1 cycle, the last 5.
+    Throughput: a group in 2 cycles, 7 for a picture's last; a cycle between pictures. Latency: 1 cycle, the last 6.
     Stalls: `i` while `o` or the source is behind, `i_source` while the reconstruction is.
     Reset: between pictures, sums are 0. Arithmetic: exact; `sse_width` bits hold the largest picture's sum.
     """
@@ -52,7 +52,7 @@ class SquaredError(wiring.Component):
         running, here, left = Signal(), Signal(), Signal()
         last = Signal()  # of the picture; known from count 1 on
         m.d.sync += last.eq(walk.last_in_picture)
-        count = Signal(3)  # cycles that the group has been here: its halves enter in 0 and 1, are summed up by 5
+        count = Signal(3)  # cycles that the group has been here: its halves enter in 0 and 1, are summed up by 6
         picture = self.i_picture.payload
         m.d.comb += [
             self.i_picture.ready.eq(~running),
@@ -62,7 +62,7 @@ class SquaredError(wiring.Component):
             walk.next.eq(left),
             here.eq(running & self.i.valid & self.i_source.valid),
             self.o.payload.eq(self.i.payload),
-            self.o.valid.eq(here & Mux(last, count == 5, count != 0)),
+            self.o.valid.eq(here & Mux(last, count == 6, count != 0)),
             left.eq(self.o.valid & self.o.ready),
             self.i.ready.eq(left),
             self.i_source.ready.eq(left),
@@ -71,7 +71,7 @@ class SquaredError(wiring.Component):
             m.d.sync += [running.eq(1), width.eq(picture.width), height.eq(picture.height)]
         with m.If(left):
             m.d.sync += [count.eq(0), running.eq(~last)]
-        with m.Elif(here & (count != 5)):
+        with m.Elif(here & (count != 6)):
             m.d.sync += count.eq(count + 1)
 
         visible = self._visible(m, walk, width, height)
@@ -83,16 +83,17 @@ class SquaredError(wiring.Component):
                 Mux(second, each[k + LANES], each[k])
                 for each in (self.i_source.payload.sample, self.i.payload.sample, visible)
             )
-            difference = Signal(signed(9), name=f"difference_{k}")
-            m.d.comb += difference.eq(a - b)
-            m.d.sync += errors[k].eq(Mux(counts, abs(difference), 0))
+            difference = Signal(signed(9), name=f"difference_{k}", reset_less=True)
+            counted = Signal(name=f"counted_{k}", reset_less=True)
+            m.d.sync += [difference.eq(a - b), counted.eq(counts)]
+            m.d.sync += errors[k].eq(Mux(counted, abs(difference), 0))
         squares = Signal(data.ArrayLayout(unsigned(16), LANES), reset_less=True)
         m.d.sync += [squares[k].eq(square(errors[k])) for k in range(LANES)]
         total = Signal(16 + 2, reset_less=True)
         m.d.sync += total.eq(sum_tree(list(squares)))
 
         valid, c_idx = entering, walk.c_idx
-        for stage in range(3):
+        for stage in range(4):
             later_valid, later = Signal(name=f"valid_{stage}"), Signal(2, name=f"c_idx_{stage}", reset_less=True)
             m.d.sync += [later_valid.eq(valid), later.eq(c_idx)]
             valid, c_idx = later_valid, later

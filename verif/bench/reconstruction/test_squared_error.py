@@ -88,7 +88,7 @@ async def takes_two_cycles_a_group(dut):
         assert cycles == 2 * (len(groups) - 2), f"picture {k}"
         assert sums_of(dut) == before
         assert await sink.receive(1) == groups[-1:]
-        assert (get_sim_time("step") - begin) // (CLOCK_NS * 1000) == cycles + 6
+        assert (get_sim_time("step") - begin) // (CLOCK_NS * 1000) == cycles + 7
         await RisingEdge(dut.clk)
         assert sums_of(dut) == wanted
         before = wanted
