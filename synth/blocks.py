@@ -85,7 +85,7 @@ BLOCKS = (
     Block("pack.header_writer", "hdl.pack.header_writer:HeaderWriter"),
     Block("pack.emulation_prevention", "hdl.pack.emulation_prevention:EmulationPrevention"),
     Block("pack.picture_checksum", "hdl.pack.picture_checksum:PictureChecksum", 0),
-    Block("board", "hdl.board.board:Board", 0, {"clock_hz": 50_000_000}),
+    Block("board", "hdl.board.board:Board", 0, {"clock_hz": 37_500_000}),
     Block("chip.register_file", "hdl.chip.register_file:RegisterFile", 0),
     Block("chip.read_port", "hdl.chip.read_port:ReadPort", 0),
     Block("chip.source_reader", "hdl.chip.source_reader:SourceReader", 0),

@@ -103,7 +103,7 @@ class Top(Elaboratable):
 BOARDS = {
     board.name: board
     for board in (
-        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, device="85k", clock_hz=50e6),
+        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, device="85k", clock_hz=37.5e6),
         FpgaBoard(name="ulx3s_45f", platform=ULX3S_45F_Platform, device="45k", clock_hz=50e6),
     )
 }
