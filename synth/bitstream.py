@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from hdl.params import PRESETS
 from sim.toolchain import BUILD, ROOT, ToolError, yowasp
 from sim.verilog import git_hash
-from synth.boards import FpgaBoard, find, plan
+from synth.boards import FpgaBoard, find
 from synth.ecp5 import FOLDER, SOURCES, Area, count, count_cells, run_yosys
 from synth.fold import fold
 
@@ -55,7 +55,7 @@ class Build:
     def synthesize(self) -> Area:
         """The netlist top.json; kept until the design, the tools or the script change."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        files = plan(self.board.platform(), self.design, self.board.clock_hz)
+        files = self.board.files(self.design)
         sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), json.dumps(tools())]
         digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
         netlist, stamp = self.folder / "top.json", self.folder / "top.digest"
@@ -201,12 +201,19 @@ def folder_of(board: FpgaBoard) -> Path:
 
 
 def main(name: Annotated[str, typer.Argument(metavar="BOARD")] = "ulx3s_85f") -> None:
-    """Build BOARD's bitstream into build/bitstream/BOARD, and its report into synth/reports."""
+    """Build BOARD's bitstream into build/bitstream/BOARD, and its report into synth/reports; or its Vivado project."""
     try:
         board = find(name)
     except ValueError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from None
+    if not board.is_ecp5:
+        folder = folder_of(board)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in board.files(design_of(board)).items():
+            (folder / file).write_text(text)
+        print(f"{folder}: now 'vivado -mode batch -source top.tcl' there, which nobody has run yet")
+        return
     try:
         report = build(Build(board, design_of(board), folder_of(board)), SEEDS, Console())
     except ToolError as error:

@@ -1,14 +1,19 @@
 """The FPGA boards: which platform and preset each is built for, its clock, and the top of its design."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from amaranth import ClockDomain, ClockSignal, Const, Elaboratable, Instance, Module, Signal
+from amaranth.build import Attrs
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
-from amaranth_boards.ulx3s import ULX3S_45F_Platform, ULX3S_85F_Platform
+from amaranth_boards.resources import UARTResource
+from amaranth_boards.rfsoc4x2 import RFSoC4x2Platform
+from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
 from hdl.params import DEFAULT_PRESET
+from sim.toolchain import yosys
 
 
 @dataclass(frozen=True)
@@ -36,19 +41,8 @@ def pll(input_hz: float, output_hz: float) -> Pll:
     raise ValueError(f"no PLL dividers make {output_hz / 1e6:g} MHz of {input_hz / 1e6:g} MHz")
 
 
-@dataclass(frozen=True, kw_only=True)
-class FpgaBoard:
-    """A board with an ECP5; `clock_hz` is the clock of the design on it."""
-
-    name: str
-    platform: Callable
-    device: str  # of nextpnr
-    clock_hz: float
-    preset: str = DEFAULT_PRESET
-
-
 class Top(Elaboratable):
-    """`design` behind the pads of a ULX3S: `i_rx`, `o_tx`, `o_led`, `i_button`; its clock from the PLL.
+    """`design` with its ports `i_rx`, `o_tx`, `o_led` and `i_button` at the pads of a board, and a clock from its PLL.
 
     It is held in reset until the PLL has locked.
     """
@@ -59,11 +53,39 @@ class Top(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.design = design = self.design  # pyright: ignore[reportArgumentType]
-        input_hz = platform.default_clk_frequency
-        dividers = pll(input_hz, self.clock_hz)
         m.submodules.clock = clock = io.Buffer(io.Direction.Input, platform.request(platform.default_clk, dir="-"))
         m.domains.sync = ClockDomain("sync")
         locked = Signal()
+        self.pll(m, clock.i, locked, platform.default_clk_frequency)
+        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
+
+        rx, tx, leds, buttons = self.pins(platform)
+        m.submodules.rx = line = io.Buffer(io.Direction.Input, rx)
+        m.d.comb += design.i_rx.eq(line.i)
+        m.submodules.tx = line = io.Buffer(io.Direction.Output, tx)
+        m.d.comb += line.o.eq(design.o_tx)
+        for k, pad in enumerate(leds):
+            m.submodules[f"led_{k}"] = led = io.Buffer(io.Direction.Output, pad)
+            m.d.comb += led.o.eq(design.o_led[k])
+        for k, pad in enumerate(buttons):
+            m.submodules[f"button_{k}"] = button = io.Buffer(io.Direction.Input, pad)
+            m.d.comb += design.i_button[k].eq(button.i)
+        return m
+
+    def pll(self, m, clock, locked, input_hz: float) -> None:
+        """Drives `locked` and the clock of domain sync."""
+        raise NotImplementedError
+
+    def pins(self, platform) -> tuple:
+        """Ports of rx, tx, and lists of those of LEDs and buttons."""
+        raise NotImplementedError
+
+
+class Ulx3s(Top):
+    """ULX3S: the line is that of the USB connector, the buttons are FIRE1 and FIRE2."""
+
+    def pll(self, m, clock, locked, input_hz):
+        dividers = pll(input_hz, self.clock_hz)
         m.submodules.pll = Instance(
             "EHXPLLL",
             a_FREQUENCY_PIN_CLKI=f"{input_hz / 1e6:g}",
@@ -76,35 +98,79 @@ class Top(Elaboratable):
             p_CLKOP_CPHASE=dividers.post - 1,
             p_CLKOP_ENABLE="ENABLED",
             p_FEEDBK_PATH="CLKOP",
-            i_CLKI=clock.i,
+            i_CLKI=clock,
             i_CLKFB=ClockSignal(),
             i_RST=Const(0),
             i_STDBY=Const(0),
             o_CLKOP=ClockSignal(),
             o_LOCK=locked,
         )
-        m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
 
+    def pins(self, platform):
         uart = platform.request("uart", dir={"rx": "-", "tx": "-", "rts": "-", "dtr": "-"})
-        m.submodules.rx = rx = io.Buffer(io.Direction.Input, uart.rx)
-        m.submodules.tx = tx = io.Buffer(io.Direction.Output, uart.tx)
-        m.d.comb += [design.i_rx.eq(rx.i), tx.o.eq(design.o_tx)]
-        for k in range(len(design.o_led)):
-            m.submodules[f"led_{k}"] = led = io.Buffer(io.Direction.Output, platform.request("led", k, dir="-"))
-            m.d.comb += led.o.eq(design.o_led[k])
-        for k in range(len(design.i_button)):
-            m.submodules[f"button_{k}"] = button = io.Buffer(
-                io.Direction.Input, platform.request("button_fire", k, dir="-")
-            )
-            m.d.comb += design.i_button[k].eq(button.i)
-        return m
+        leds = [platform.request("led", k, dir="-") for k in range(8)]
+        return uart.rx, uart.tx, leds, [platform.request("button_fire", k, dir="-") for k in range(2)]
+
+
+class Rfsoc4x2(Top):
+    """RealDigital RFSoC 4x2: the line is on the first two pins of PMOD 0, for an adapter of 1.8 V; four LEDs."""
+
+    OSCILLATOR_HZ = 1200e6  # MMCME4: 800..1600 MHz, multiplied and divided by eighths
+
+    def pll(self, m, clock, locked, input_hz):
+        output, feedback = Signal(), Signal()
+        m.submodules.mmcm = Instance(
+            "MMCME4_BASE",
+            p_CLKIN1_PERIOD=1e9 / input_hz,
+            p_CLKFBOUT_MULT_F=self.OSCILLATOR_HZ / input_hz,
+            p_CLKOUT0_DIVIDE_F=self.OSCILLATOR_HZ / self.clock_hz,
+            p_DIVCLK_DIVIDE=1,
+            i_CLKIN1=clock,
+            i_CLKFBIN=feedback,
+            i_RST=Const(0),
+            i_PWRDWN=Const(0),
+            o_CLKFBOUT=feedback,
+            o_CLKOUT0=output,
+            o_LOCKED=locked,
+        )
+        m.submodules.buffer = Instance("BUFG", i_I=output, o_O=ClockSignal())
+
+    def pins(self, platform):
+        attrs = Attrs(IOSTANDARD="LVCMOS18")
+        platform.add_resources([UARTResource(0, rx="1", tx="2", conn=("pmod", 0), attrs=attrs)])
+        uart = platform.request("uart", dir={"rx": "-", "tx": "-"})
+        leds = [platform.request("led", k, dir="-") for k in range(4)]
+        return uart.rx, uart.tx, leds, [platform.request("button", k, dir="-") for k in range(2)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FpgaBoard:
+    """A board: its platform, the top of a design on it, the clock of that, and the preset of the core."""
+
+    name: str
+    platform: Callable
+    top: type[Top]
+    clock_hz: float
+    preset: str = DEFAULT_PRESET
+
+    @property
+    def is_ecp5(self) -> bool:
+        """Built by free tools; else by Vivado."""
+        return self.top is Ulx3s
+
+    def files(self, design: Elaboratable) -> dict[str, str]:
+        """What the tools take. ECP5: `top.il`, RTLIL with the source lines, and `top.lpf`. Vivado: v, tcl and xdc."""
+        platform = self.platform()
+        os.environ["YOSYS"] = str(yosys())
+        files = platform.prepare(self.top(design, self.clock_hz), "top").files
+        return {name: files[name] for name in files if name.split(".", 1)[1] in ("il", "lpf", "v", "tcl", "xdc")}
 
 
 BOARDS = {
     board.name: board
     for board in (
-        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, device="85k", clock_hz=37.5e6),
-        FpgaBoard(name="ulx3s_45f", platform=ULX3S_45F_Platform, device="45k", clock_hz=50e6),
+        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=37.5e6),
+        FpgaBoard(name="rfsoc4x2", platform=RFSoC4x2Platform, top=Rfsoc4x2, clock_hz=100e6),
     )
 }
 
@@ -114,9 +180,3 @@ def find(name: str) -> FpgaBoard:
     if name not in BOARDS:
         raise ValueError(f"no board '{name}'; there are {', '.join(BOARDS)}")
     return BOARDS[name]
-
-
-def plan(platform, design: Elaboratable, clock_hz: float) -> dict[str, str]:
-    """What the tools take: `top.il`, RTLIL with the source lines, and `top.lpf`, the constraints."""
-    files = platform.prepare(Top(design, clock_hz), "top").files
-    return {name: files[name] for name in ("top.il", "top.lpf")}

@@ -113,11 +113,21 @@ def test_report_of_nextpnr():
         placed(5, report, 70e6)
 
 
+def test_vivado_project():
+    """Scripts for a board that the tools here cannot build."""
+    files = BOARDS["rfsoc4x2"].files(Blinker())
+    assert sorted(files) == ["top.tcl", "top.v", "top.xdc"]
+    assert "create_project -force -name top -part xczu48dr-ffvg1517-2-e" in files["top.tcl"]
+    assert 'set_property LOC AF16 [get_ports "uart_0__rx__io"]' in files["top.xdc"]
+    assert "create_clock -name clk_0__p -period 10.0" in files["top.xdc"]
+    assert ".CLKOUT0_DIVIDE_F(12.0)" in files["top.v"]
+
+
 def test_pll():
-    for board in BOARDS.values():
-        dividers = pll(25e6, board.clock_hz)
-        assert dividers.output(25e6) == board.clock_hz
-        assert 400e6 <= board.clock_hz * dividers.post <= 800e6
+    for clock_hz in (BOARD.clock_hz, 50e6, 56.25e6, 70e6):
+        dividers = pll(25e6, clock_hz)
+        assert dividers.output(25e6) == clock_hz
+        assert 400e6 <= clock_hz * dividers.post <= 800e6
     with pytest.raises(ValueError, match=r"no PLL dividers make 51\.3 MHz of 25 MHz"):
         pll(25e6, 51.3e6)
     with pytest.raises(ValueError, match="no board 'x'; there are ulx3s_85f"):

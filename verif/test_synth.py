@@ -9,6 +9,7 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from sim import toolchain
+from synth import xilinx
 from synth.blocks import BLOCKS, Block, find
 from synth.ecp5 import Area, count, count_cells, synthesize
 from synth.fold import fold
@@ -90,6 +91,14 @@ def test_count():
     assert count(cells) == Area(lut4=10 + 2 * 3 + 6 * 2, ff=7, ebr=3, dsp=0)
     with pytest.raises(ValueError, match=r"\$mem_v2"):
         count({"LUT4": 1, "$mem_v2": 1})
+
+
+def test_xilinx(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("synth.xilinx.BUILD", tmp_path)
+    xilinx.main("entropy.byte_output", "ctu32")
+    said = capsys.readouterr().out
+    assert said.startswith("entropy.byte_output, preset ctu32: ") and ", 61 FF, " in said, said
+    assert xilinx.count({"LUT6": 2, "LUT2": 1, "FDRE": 3, "BUFG": 1})["LUT"] == 3
 
 
 BEFORE = Area(lut4=1000, ff=500, ebr=0, dsp=10)
