@@ -43,6 +43,11 @@ class Arrival:
     hops: tuple[Hop, ...]
 
     @property
+    def wires(self) -> int:
+        """ps of it that are between cells."""
+        return sum(b.at - a.at for a, b in zip(self.hops, self.hops[1:]) if a.pin[0] != b.pin[0])
+
+    @property
     def start(self) -> str:
         return self.hops[0].pin[0]
 
@@ -146,11 +151,11 @@ def main(
     with sdf:
         paths = slowest(*read_sdf(sdf))
     place = places(netlist)
-    table = Table("ns", "cells", "from", "to", title=f"{name}, seed {report['seed']}: the worst paths")
+    table = Table("ns", "of it wire", "cells", "from", "to", title=f"{name}, seed {report['seed']}: the worst paths")
     for path in distinct(paths, place, count):
         cells = len({hop.pin[0] for hop in path.hops}) - 2
         ends = (place.get(cell, cell) for cell in (path.start, path.end))
-        table.add_row(f"{path.delay / 1000:.1f}", str(cells), *ends)
+        table.add_row(f"{path.delay / 1000:.1f}", f"{path.wires / 1000:.1f}", str(cells), *ends)
     Console().print(table)
 
 

@@ -48,6 +48,7 @@ def test_small_design(tmp_path):
     with job.file("sdf", 1).open() as sdf:
         paths = slowest(*read_sdf(sdf))
     assert 1e6 / paths[0].delay == pytest.approx(report["fmax_median_mhz"], abs=0.01)
+    assert 0 < paths[0].wires < paths[0].delay
     place = places(json.loads((tmp_path / "top.json").read_text()))
     named = [place.get(path.end, "") for path in distinct(paths, place, 3)]
     assert any("verif/test_bitstream.py:" in name and name.startswith("design ") for name in named), named
