@@ -215,16 +215,16 @@ class ArithmeticCoder(wiring.Component):
                 m.d.sync += [entry.range.eq(lps_range), entry.after.eq(lps_range << shift), entry.shift.eq(shift)]
         return out
 
-    def _range(self, m, s2):
+    def _range(self, m, lps):
         """S3: the range through up to two bins; what each adds to low, and its shift."""
         range_ = Signal(9, init=510)
         current, adds, shifts = range_, [], []
         for k in range(2):
-            entry = Array(s2.entries[k])[current[6:8]]
+            entry = Array(lps.entries[k])[current[6:8]]
             mps_range = Signal(9, name=f"mps_range{k}")
             after, add, shift = (Signal(n, name=f"{s}{k}") for s, n in (("range", 9), ("add", 9), ("shift", 3)))
             m.d.comb += mps_range.eq(current - entry.range)
-            with m.If(s2.lps[k]):
+            with m.If(lps.lps[k]):
                 m.d.comb += [after.eq(Cat(entry.after, 1)), add.eq(mps_range), shift.eq(entry.shift)]
             with m.Else():
                 m.d.comb += [
@@ -236,8 +236,8 @@ class ArithmeticCoder(wiring.Component):
             current = after
             if k == 0:
                 first = after
-        with m.If(s2.valid & ~s2.bypass):
-            m.d.sync += range_.eq(Mux(s2.flush, 510, Mux(s2.two, current, first)))
+        with m.If(lps.valid & ~lps.bypass):
+            m.d.sync += range_.eq(Mux(lps.flush, 510, Mux(lps.two, current, first)))
         s3 = Signal(
             data.StructLayout(
                 {
@@ -253,16 +253,16 @@ class ArithmeticCoder(wiring.Component):
             )
         )
         m.d.sync += [
-            s3.valid.eq(s2.valid),
-            s3.bypass.eq(s2.bypass),
-            s3.flush.eq(s2.flush),
-            s3.count.eq(s2.count),
-            s3.value.eq(s2.value),
+            s3.valid.eq(lps.valid),
+            s3.bypass.eq(lps.bypass),
+            s3.flush.eq(lps.flush),
+            s3.count.eq(lps.count),
+            s3.value.eq(lps.value),
             s3.range.eq(range_),
             s3.add[0].eq(adds[0]),
             s3.shift[0].eq(shifts[0]),
-            s3.add[1].eq(Mux(s2.two, adds[1], 0)),
-            s3.shift[1].eq(Mux(s2.two, shifts[1], 0)),
+            s3.add[1].eq(Mux(lps.two, adds[1], 0)),
+            s3.shift[1].eq(Mux(lps.two, shifts[1], 0)),
         ]
         return s3
 

@@ -182,7 +182,7 @@ class ArithmeticCoderProperties(Properties):
 
     def _ranges(self):
         """Range before and after the payload that is added to low now."""
-        s1, s2, s3, s4 = (self.inside(name) for name in ("s1", "s2", "s3", "s4"))
+        s1, s2, lps, s3, s4 = (self.inside(name) for name in ("s1", "s2", "out", "s3", "s4"))
         range_ = self.inside("range_")
         done, after = Signal(9, init=510, name="range_done"), self.before(range_, 510)
         with self.m.If(s4.valid):
@@ -193,24 +193,27 @@ class ArithmeticCoderProperties(Properties):
         self.invariant("the ranges", (now >= 256) & (now <= 510) & (done >= 256) & (done <= 510))
         self.invariant("bins in S1", ~s1.valid | self._legal(s1.bins))
         largest = [max(row[q] for row in RANGE_TAB_LPS) for q in range(4)]
-        columns = [s2.lps_range[k].word_select(q, 8) for k in range(2) for q in range(4)]
-        within = all_of((value >= 2) & (value <= largest[q % 4]) for q, value in enumerate(columns))
-        self.invariant("LPS ranges", ~s2.valid | within)
-        for name, stage in (("S2", s2), ("S3", s3)):
+        entries = [(lps.entries[k][q], largest[q]) for k in range(2) for q in range(4)]
+        within = all_of((entry.range >= 2) & (entry.range <= most) for entry, most in entries)
+        shifted = all_of((entry.range << entry.shift) == Cat(entry.after, 1) for entry, _ in entries)
+        self.invariant("LPS ranges", ~lps.valid | (within & shifted))
+        for name, stage in (("S2", s2), ("S3", lps), ("S4", s3)):
             count = (stage.count != 0) & (stage.count <= 16)
             fits = count & self._aligned(stage.value, stage.count) & ~stage.flush
             self.invariant(f"bypass bins in {name}", ~(stage.valid & stage.bypass) | fits)
-        ends = s2.lps[0] & ~s2.two & (s2.lps_range[0] == 0x02020202)
+        ends = s2.lps[0] & ~s2.two & s2.terminate
         self.invariant("the end of a slice in S2", ~(s2.valid & s2.flush) | ends)
+        ends = lps.lps[0] & ~lps.two & all_of(entry.range == 2 for entry, _ in entries[:4])
+        self.invariant("the end of a slice in S3", ~(lps.valid & lps.flush) | ends)
         self.invariant("bypass keeps the range", ~(s3.valid & s3.bypass) | (range_ == s3.range))
         shifts = s3.shift[0] + s3.shift[1]
         ends = (s3.shift[0] == 7) & (s3.shift[1] == 0) & (range_ == 510)
-        self.invariant("the end of a slice in S3", ~(s3.valid & s3.flush) | ends)
-        self.invariant("shifts in S3", shifts <= 14)
+        self.invariant("the end of a slice in S4", ~(s3.valid & s3.flush) | ends)
+        self.invariant("shifts in S4", shifts <= 14)
 
         add = Mux(s3.bypass, self.inside("product"), self.inside("chained"))
         inside = self._nested(add, Mux(s3.bypass, s3.count, shifts), s3.range, range_, s3.flush)
-        self.invariant("the interval of S3 in the one before", ~s3.valid | inside)
+        self.invariant("the interval of S4 in the one before", ~s3.valid | inside)
         return done, after
 
     @staticmethod
@@ -223,7 +226,7 @@ class ArithmeticCoderProperties(Properties):
         m, s4, s5, low = self.m, self.inside("s4"), self.inside("s5"), self.inside("low")
         inside = self._nested(s4.add, s4.shift, before, after, s4.flush)
         self.always("the interval of a payload lies in the one before", ~s4.valid | inside)
-        self.invariant("the end of a slice in S4", ~(s4.valid & s4.flush) | ((s4.shift == 9) & (after == 510)))
+        self.invariant("the end of a slice in S5", ~(s4.valid & s4.flush) | ((s4.shift == 9) & (after == 510)))
 
         total = Signal(26, name="sum")
         m.d.comb += total.eq((low << 16) + s4.add)
@@ -235,7 +238,7 @@ class ArithmeticCoderProperties(Properties):
         self.always("a slice ends with the first bit of low and the stop bit", ~(s5.valid & s5.last) | ends)
         self.invariant("bits that left", ~s5.valid | (self._aligned(s5.bits, s5.shift) & (s5.shift <= 16)))
 
-        # Whether all bits since the last carry are 1, without those in S5 and with them.
+        # Whether all bits since the last carry are 1, without those in S6 and with them.
         self.ones, ones = Signal(init=1, name="ones"), Signal(name="ones_after")
         new = (s5.bits | (Const(0xFFFF, 16) >> s5.shift)).all()
         m.d.comb += ones.eq(Mux(s5.valid, s5.last | ((s5.carry | self.ones) & new), self.ones))
@@ -270,7 +273,7 @@ class ArithmeticCoderProperties(Properties):
         self.always("bits become bytes as they come, with the carry", ~self.before(s5.valid) | kept)
         self.invariant("tokens that say something", ~s5.valid | sends)
 
-        stages = sum(self.inside(name).valid for name in ("s1", "s2", "s3", "s4", "s5"))
+        stages = sum(self.inside(name).valid for name in ("s1", "s2", "out", "s3", "s4", "s5"))
         self.invariant("room for all", (stages + queue.level <= 16) & (~self.inside("room") | (queue.level <= 9)))
         self.cover("a carry in a token", queue.i.valid & token.carry)
         self.cover("a second slice", self.before(s5.valid & s5.last) & queue.o.valid & self.inside("coding"))

@@ -210,7 +210,7 @@ QUEUE = Proof(
         Defect("never more than depth", "self.i.ready.eq(self.level != self.depth)", "self.i.ready.eq(1)"),
         Defect("i stalls when full only", "self.level != self.depth", "self.level < self.depth - 1"),
         Defect("o keeps the rules of a stream", "tail.eq(tail + take)", "tail.eq(tail + self.o.valid)"),
-        Defect("level is what is held", "self.level + put - take", "self.level + put - (take & ~put)"),
+        Defect("level is what is held", "m.Elif(take & ~put)", "m.Elif(take)"),
     ),
 )
 
