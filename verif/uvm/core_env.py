@@ -122,7 +122,7 @@ class CoreTest(uvm_test):
         rng = random.Random(random.getrandbits(64))
         pictures = [Picture(self.params, rng, k, largest=self.largest) for k in range(self.pictures)]
         self.env.scoreboard.expected = self.expected(pictures)
-        await start(self.dut)
+        await start(self.dut, upset=0)  # the agents watch from the first cycle on
         streams = {
             "i_picture": [Payloads([self.parameters(each)]) for each in pictures],
             "i_qp": [Payloads(self.qps(each)) for each in pictures if each.qp_map is not None],
