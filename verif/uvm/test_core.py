@@ -16,7 +16,7 @@ PARAMS = PRESETS["ctu16"]
 def run(tests: str, seed: int) -> list[str]:
     binary = cached_library(TOP, PARAMS, lambda: build_bench(export(Core(PARAMS), TOP)))
     return simulate(
-        *(binary, "verif.uvm.core_env", TOP, BUILD / "bench" / TOP, seed),
+        *(binary, "verif.uvm.core_env", TOP, BUILD / "bench" / f"{TOP}_{tests}_{seed}", seed),
         tests=1,
         params=PARAMS.to_json(),
         env={"COCOTB_TEST_FILTER": tests},
