@@ -41,7 +41,7 @@ class SimChip:
         self._library = _load(library(params, covered=bool(folder)))
         self._chip = self._library.chip_create()
         self.memory = AxiMemory(self._library, self._library.chip_memory(self._chip))
-        weakref.finalize(self, _end, self._library, self._chip, folder and Path(folder))
+        weakref.finalize(self, _end, self._library, self._chip, Path(folder) if folder else None)
 
     def read(self, offset: int) -> int:
         """A register; BusFault where there is none."""

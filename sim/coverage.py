@@ -64,7 +64,9 @@ def read(paths: Iterable[Path]) -> dict[Point, int]:
 def _point(fields: dict[str, str]) -> Point:
     instance = _plain(fields["h"].removeprefix("TOP."))
     if fields["page"].startswith("v_toggle"):
-        name, bit, what = _BIT.fullmatch(fields["o"]).groups()
+        toggle = _BIT.fullmatch(fields["o"])
+        assert toggle, fields["o"]
+        name, bit, what = toggle.groups()
         return Point(TOGGLE, instance, _plain(name), int(bit or 0), what)
     return Point(LINE, instance, fields["l"], int(fields["n"]), fields["o"])
 

@@ -39,6 +39,7 @@ class Anywhere(ChipEngine):
 
     def place(self, config, planes, qp_map=None, base: int | None = None) -> Buffers:
         rng = self._random
+        assert rng is not None  # `engine` gives a seed
         buffers = super().place(
             config, planes, qp_map, PAGE * int(rng.integers(1, (1 << ADDRESS_BITS) // PAGE - (1 << 20)))
         )
@@ -133,7 +134,8 @@ def refuse(running: Anywhere, case: Case, rng: np.random.Generator) -> None:
         return int(rng.integers(0, 1 << count))
 
     def planes() -> Planes:
-        return Planes(*(bits(ADDRESS_BITS) for _ in range(3)), bits(16), bits(16))
+        y, cb, cr = (bits(ADDRESS_BITS) for _ in range(3))
+        return Planes(y, cb, cr, bits(16), bits(16))
 
     changes = {name: bits(8) for name in BYTE} | {name: bits(1) for name in BIT}
     changes |= {"width": bits(14), "height": bits(14), "nv12": bool(bits(1)), "qp": int(rng.integers(52, 256))}

@@ -41,7 +41,8 @@ class Bench:
             self.memory.map(base, content, readers=(k,))
         self.requests = [StreamSource(self.dut, f"i_request__{k}", ReadRequest, idle) for k in (0, 1)]
         self.data = [StreamSink(self.dut, f"o_data__{k}", self.bits, backpressure) for k in (0, 1)]
-        self.memory.finished_bursts(), self.memory.violations()  # those of before the reset
+        self.memory.finished_bursts()  # those of before the reset
+        self.memory.violations()
 
     def random_request(self, k: int) -> dict:
         """Often over a boundary."""
