@@ -6,7 +6,7 @@ import pytest
 
 from hdl.board.grouper import Grouper
 from hdl.board.output_buffer import OutputBuffer
-from verif.bench.board.simulation import CHANCES, receive, send, simulate
+from verif.bench.common.simulation import CHANCES, receive, send, simulate
 
 DEPTH = 16
 

@@ -8,7 +8,7 @@ from hdl.board.frame_receiver import FrameReceiver
 from hdl.board.frame_transmitter import FrameTransmitter
 from hdl.board.protocol import ESCAPE, FLAG
 from heron.board.frames import Frames, to_line
-from verif.bench.board.simulation import CHANCES, receive, send, simulate
+from verif.bench.common.simulation import CHANCES, receive, send, simulate
 
 DEPTH = 64
 

@@ -4,7 +4,7 @@ import itertools
 
 from hdl.board.button import Button
 from hdl.board.leds import Leds
-from verif.bench.board.simulation import simulate
+from verif.bench.common.simulation import simulate
 
 SETTLE = 10
 CLOCK_HZ = 160  # a sixteenth of a second is ten cycles

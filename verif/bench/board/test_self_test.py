@@ -7,7 +7,7 @@ import pytest
 
 from hdl.board.self_test import CRC, QPS, SelfTest, picture_fields, source_bytes
 from hdl.params import Params
-from verif.bench.board.simulation import simulate
+from verif.bench.common.simulation import simulate
 
 PARAMS = Params()
 SOURCES = source_bytes()

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from hdl.board.payloads import LineByte
 from hdl.board.uart_receiver import UartReceiver
 from hdl.board.uart_transmitter import UartTransmitter
-from verif.bench.board.simulation import receive, send, simulate
+from verif.bench.common.simulation import receive, send, simulate
 
 RNG = random.Random(7)
 BYTES = [0x00, 0xFF, 0x55, 0xAA, 0x01, 0x80, *(RNG.randrange(256) for _ in range(26))]

@@ -9,37 +9,10 @@ from amaranth.sim import Simulator
 
 from hdl.common.streams import Fifo, Fork, connect
 from hdl.payloads import Byte
+from verif.bench.common.simulation import CHANCES, receive, send, simulate
 
 
-def simulate(dut, *processes):
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-6)
-    for process in processes:
-        simulator.add_testbench(process)
-    simulator.run()
-
-
-async def send(ctx, port, values, chance, rng):
-    for value in values:
-        while rng.random() >= chance:
-            await ctx.tick()
-        ctx.set(port.payload, value)
-        ctx.set(port.valid, 1)
-        await ctx.tick().until(port.ready)
-        ctx.set(port.valid, 0)
-
-
-async def receive(ctx, port, count, chance, rng):
-    values = []
-    while len(values) < count:
-        ctx.set(port.ready, rng.random() < chance)
-        _, _, ready, valid, payload = await ctx.tick().sample(port.ready, port.valid, port.payload)
-        if ready and valid:
-            values.append(payload)
-    return values
-
-
-@pytest.mark.parametrize("i_chance,o_chance", [(1, 1), (0.3, 1), (1, 0.3), (0.5, 0.5)])
+@pytest.mark.parametrize("i_chance,o_chance", CHANCES)
 def test_fork(i_chance, o_chance):
     dut, values, got = Fork(8, 3), list(range(40)), {}
 
@@ -48,7 +21,7 @@ def test_fork(i_chance, o_chance):
 
     def drain(index):
         async def process(ctx):
-            got[index] = await receive(ctx, dut.o[index], len(values), o_chance, random.Random(2 + index))
+            got[index] = await receive(ctx, dut.o[index], o_chance, random.Random(2 + index), quiet=100)
 
         return process
 

@@ -1,4 +1,4 @@
-"""Blocks of the board in Amaranth's own simulator, with random pauses and the rules of streams checked."""
+"""Blocks in Amaranth's own simulator, with random pauses and the rules of streams checked."""
 
 import random
 from collections.abc import Iterable
