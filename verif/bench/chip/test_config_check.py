@@ -178,6 +178,23 @@ async def tells_where_each_buffer_ends(dut):
 
 
 @cocotb.test()
+async def tells_by_how_much_a_buffer_is_beyond(dut):
+    """Each power of two by itself: no bit of an end is without meaning."""
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    job = roomy_job(rng, p)
+    job |= {"recon_enable": 1, "qp_map": 1}
+    job["source"]["nv12"] = job["recon"]["nv12"] = 0
+    for each in buffers(p, job):
+        step = each.align
+        while step < each.size:
+            each.put(each.highest + step)
+            assert await verdict(dut, job) == ErrorCode.BAD_BUFFER, (each.name, step, job)
+            step *= 2
+        each.put(0)
+
+
+@cocotb.test()
 async def ignores_what_is_not_used(dut):
     """The reconstruction's planes, Cr of NV12 and the QP map may be anything when nobody looks at them."""
     rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
@@ -218,6 +235,15 @@ async def smallest_and_largest(dut):
 
 
 @cocotb.test()
+async def knows_every_qp(dut):
+    rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
+    await start(dut)
+    for qp in range(256):
+        job = good_job(rng, p) | {"qp": qp}
+        assert await verdict(dut, job) == (ErrorCode.OK if qp <= 51 else ErrorCode.BAD_QP), qp
+
+
+@cocotb.test()
 async def refuses_each_bit_of_each_address(dut):
     rng, p = random.Random(random.getrandbits(32)), Params(**bench_params())
     await start(dut)
@@ -245,4 +271,4 @@ async def any_bit_makes_a_buffer(dut):
 @pytest.mark.parametrize("axi_data_width", [64, 128])
 def test_config_check(axi_data_width):
     p = Params(axi_data_width=axi_data_width)
-    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=7, params=p.to_json())
+    run_bench(ConfigCheck(p), __name__, f"config_check_{axi_data_width}", tests=9, params=p.to_json())

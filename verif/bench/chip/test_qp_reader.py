@@ -4,7 +4,7 @@ import random
 
 import cocotb
 import pytest
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 
 from hdl.chip.payloads import ReadRequest
@@ -106,12 +106,37 @@ async def reads_a_large_map(dut):
     assert not int(dut.bad.value)
 
 
+@cocotb.test()
+async def counts_the_largest_maps(dut):
+    """Up to 8192x4320 in coding-tree units of 16. All bytes are the same, so that nobody has to wake up for them."""
+    bus_bytes = bench_params()["data_width"] // 8
+    dut.start.value = 0
+    await start(dut)
+    dut.i_data__valid.value = dut.o_request__ready.value = dut.o_qp__ready.value = 1
+    dut.i_data__payload.value = int.from_bytes([MAX_QP] * bus_bytes, "little")
+
+    async def cycles(valid) -> float:
+        await RisingEdge(valid)
+        begun = get_sim_time("step")
+        await FallingEdge(valid)
+        return (get_sim_time("step") - begun) / (CLOCK_NS * 1000)
+
+    for count in ((1 << 16) + 1, 512 * 270):
+        dut.job.value, dut.start.value = Packer(QpMap).pack({"address": 0, "count": count}), 1
+        await RisingEdge(dut.clk)
+        dut.start.value = 0
+        requests = cocotb.start_soon(cycles(dut.o_request__valid))
+        assert await with_timeout(cycles(dut.o_qp__valid), 2 * count * CLOCK_NS, "ns") == count
+        assert await requests == -(-count // bus_bytes)
+    assert not int(dut.bad.value)
+
+
 @pytest.mark.parametrize("data_width", [64, 128])
 def test_qp_reader(data_width):
     run_bench(
         QpReader(Params(axi_data_width=data_width)),
         __name__,
         f"qp_reader_{data_width}",
-        tests=12,
+        tests=13,
         params={"data_width": data_width},
     )
