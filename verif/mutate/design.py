@@ -168,12 +168,13 @@ def _wrapper(described: Exported, mutants: int) -> str:
     """The module of the design's name and ports around the mutants; Verilator sees loops among the bits they split."""
     ports = described.description["ports"]
     width = mutants.bit_length()
-    inner = ", ".join(f".{name}({name})" for name in [SELECTOR, *ports])
+    escaped = [f"\\{name} " for name in ports]  # a port may be called as a keyword is
+    inner = ", ".join(f".\\{name} (\\{name} )" for name in [SELECTOR, *ports])
     return "\n".join(
         [
             "/* verilator lint_off UNOPTFLAT */",
-            f"module {described.name}({', '.join(ports)});",
-            *(f"  {port['direction']} [{port['width'] - 1}:0] {name};" for name, port in ports.items()),
+            f"module {described.name}({', '.join(escaped)});",
+            *(f"  {port['direction']} [{port['width'] - 1}:0] {name};" for name, port in zip(escaped, ports.values())),
             f"  reg [{width - 1}:0] {SELECTOR} = 0;",
             "  integer file, found;",
             "  initial begin",

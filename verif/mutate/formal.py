@@ -65,8 +65,8 @@ def proved(design: Mutated, mutant: Mutant, seconds: int) -> str | None:
                 return None
             if _proved_in(design.folder, scope, mutant, seconds):
                 return scope
-        except subprocess.TimeoutExpired:
-            return None
+        except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
+            return None  # among what Yosys refuses: constants on a register that has initial values
         scope = scope.rpartition(".")[0]
     return None
 

@@ -198,6 +198,16 @@ async def many_pictures(dut):
 
 
 @cocotb.test()
+async def knows_every_command(dut):
+    await start(dut, upset=0)
+    bench = Bench(dut, "none", "none")
+    await bench.ask(Command.OPEN, session=1)
+    for command in range(256):
+        if command not in list(Command) or command == Command.BAD_FRAME:
+            await bench.ask(command, 1 << 8)
+
+
+@cocotb.test()
 async def damaged_and_short_frames(dut):
     await start(dut, upset=0)
     bench = Bench(dut, "random", "random")
@@ -239,4 +249,4 @@ async def a_self_test_ends_the_session(dut):
 
 
 def test_server():
-    run_bench(Server(), __name__, "board_server", tests=12)
+    run_bench(Server(), __name__, "board_server", tests=13)
