@@ -155,7 +155,8 @@ class Bench:
         wrong = random.random() < 0.15
         session = random.randrange(1 << 16) if wrong else None
         data = b""
-        first, second = random.choice((self.taken, self.taken, self.taken + 8, 0)), random.getrandbits(32)
+        another = self.taken ^ 1 << random.randrange(32)
+        first, second = random.choice((self.taken, self.taken, self.taken + 8, another)), random.getrandbits(32)
         if command == Command.READ:
             first = random.randrange(len(WORDS))
             first |= random.randint(0, len(WORDS) - first) << 8
@@ -165,7 +166,7 @@ class Bench:
         elif command == Command.OPEN:
             session = random.randrange(1, 1 << 16)
         elif command == Command.EXCHANGE:
-            data = random.randbytes(random.choice((0, 1, 8, DATA_BYTES)))
+            data = random.randbytes(random.choice((0, 1, 8, DATA_BYTES, random.randint(0, DATA_BYTES))))
         await self.ask(command, first, second, data, session)
 
 
@@ -205,6 +206,36 @@ async def knows_every_command(dut):
     for command in range(256):
         if command not in list(Command) or command == Command.BAD_FRAME:
             await bench.ask(command, 1 << 8)
+
+
+@cocotb.test()
+async def settles(dut):
+    """How long `clear` lasts, and when the picture and an answer come."""
+    await start(dut, upset=0)
+    bench = Bench(dut, "none", "none")
+    cycle = 0
+    seen = {name: [] for name in ("clear", "picture", "request", "answer")}
+
+    async def watch():
+        nonlocal cycle
+        while True:
+            await RisingEdge(dut.clk)
+            cycle += 1
+            request = dut.i__valid.value and dut.i__ready.value
+            now = dut.clear.value, dut.o_picture__valid.value, request, dut.o__valid.value
+            for cycles, value in zip(seen.values(), now):
+                if value:
+                    cycles.append(cycle)
+
+    cocotb.start_soon(watch())
+    await bench.ask(Command.OPEN, session=1)
+    assert seen["answer"][0] - seen["request"][-1] == 12
+    for cycles in seen.values():
+        cycles.clear()
+    await bench.ask(Command.START, 1, data=random.randbytes(PICTURE_BYTES))
+    first = seen["clear"][0]
+    assert seen["clear"] == [first, first + 1, first + 2, first + 3]
+    assert seen["picture"] == [first + 8]
 
 
 @cocotb.test()
@@ -249,4 +280,4 @@ async def a_self_test_ends_the_session(dut):
 
 
 def test_server():
-    run_bench(Server(), __name__, "board_server", tests=13)
+    run_bench(Server(), __name__, "board_server", tests=14)
