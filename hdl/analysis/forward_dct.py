@@ -41,7 +41,7 @@ def kind_of(value: int) -> int:
 
 
 class CoefficientRom:
-    """Matrix entries by size and step, in logic beside the multipliers: read at `steps[late]`, there a cycle later.
+    """Matrix entries by size and step, in block RAM: read at `steps[late]`, there a cycle later.
 
     They are 64 / N times the matrix, so that all sizes are shifted alike.
     """
@@ -76,7 +76,7 @@ class CoefficientRom:
                 for address, value in enumerate(values):
                     words[address] |= (value & (1 << len(signal)) - 1) << low
                 low += len(signal)
-            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"rom_style": "logic"})
+            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"})
             m.submodules[f"coefficients_{late}"] = memory
             read = memory.read_port()
             m.d.comb += read.addr.eq(Cat(step.step, step.block.log2_size[:2]))

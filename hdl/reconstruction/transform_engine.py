@@ -40,9 +40,7 @@ def lane_index(lane: int, step: int, size: int) -> int:
 
 
 class CoefficientRom:
-    """What the multipliers need by size, direction and step: asked for with `step`, there a cycle later.
-
-    In logic, which stays beside each multiplier: from block RAM these were the longest wires of an FPGA.
+    """What the multipliers need by size, direction and step, in block RAM: asked for with `step`, there a cycle later.
 
     Forward that is 64 / N times the matrix, so that all sizes are shifted alike.
     """
@@ -86,7 +84,7 @@ class CoefficientRom:
                 words[address] |= (value & (1 << len(signal)) - 1) << low
             low += len(signal)
         m.submodules.coefficients = memory = Memory(
-            shape=unsigned(low), depth=32, init=words, attrs={"rom_style": "logic"}
+            shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"}
         )
         read = memory.read_port()
         m.d.comb += [read.addr.eq(self.address), Cat(self.entries.values()).eq(read.data)]
@@ -101,7 +99,7 @@ class TransformEngine(wiring.Component):
     allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
     cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
     Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
-    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP.
+    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 24 EBR.
     """
 
     latency = 5
