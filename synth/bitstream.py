@@ -30,6 +30,7 @@ SEEDS = (1, 2, 3)
 MARGIN = 0.02
 """By how much the bitstream must be faster than its clock."""
 REPORTS = ROOT / "synth" / "reports"
+COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
 SETTINGS = {"router2/bbMargin/x": 12, "router2/bbMargin/y": 12}
 """Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
@@ -53,17 +54,17 @@ class Placed:
 class Build:
     """A design on a board, in `folder`; each step takes what the step before left there.
 
-    A step that fails raises a ToolError with the path of its log, and leaves no result.
+    commit: 32 bits. A step that fails raises a ToolError with the path of its log, and leaves no result.
     """
 
-    def __init__(self, board: FpgaBoard, design: Elaboratable, folder: Path):
-        self.board, self.design, self.folder = board, design, folder
+    def __init__(self, board: FpgaBoard, design: Elaboratable, folder: Path, commit: int = 0):
+        self.board, self.design, self.folder, self.commit = board, design, folder, commit
 
     def synthesize(self) -> Area:
         """The netlist top.json; kept until the design, the tools or the script change."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        files = self.board.files(self.design)
-        how = json.dumps([tools(), OPTIONS, SETTINGS])
+        files = self.board.files(self.design, self.commit) | {"commit.v": COMMIT}
+        how = json.dumps([tools(), OPTIONS, SETTINGS, self.commit])
         sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), how]
         digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
         netlist, stamp = self.folder / "top.json", self.folder / "top.digest"
@@ -72,10 +73,11 @@ class Build:
                 old.unlink(missing_ok=True)
             for name, text in files.items():
                 (self.folder / name).write_text(text)
-            mapped = run_yosys(self.folder, "read_rtlil top.il")
+            mapped = run_yosys(self.folder, "read_rtlil top.il; read_verilog -lib commit.v")
             cells = mapped["modules"]["top"]["cells"]
             for name in [name for name, cell in cells.items() if cell["type"] == "$scopeinfo"]:
                 del cells[name]  # nextpnr does not know them
+            write_commit(cells, self.commit)
             mapped["modules"]["top"]["settings"] = {name: f"{value:032b}" for name, value in SETTINGS.items()}
             netlist.write_text(json.dumps(mapped))
             stamp.write_text(digest)
@@ -130,6 +132,19 @@ class Build:
     def file(self, kind: str, seed: int) -> Path:
         """Of one placement: its `config`, `report`, `log`, or all delays (`sdf`)."""
         return self.folder / f"seed{seed}.{kind}"
+
+
+def write_commit(cells: dict, commit: int) -> None:
+    """Put LUTs without inputs in the place of the cell COMMIT, in `cells` of Yosys' JSON."""
+    for name in [name for name, cell in cells.items() if cell["type"] == "COMMIT"]:
+        for k, net in enumerate(cells.pop(name)["connections"]["WORD"]):
+            cells[f"{name}_{k}"] = {
+                "type": "LUT4",
+                "parameters": {"INIT": str(commit >> k & 1) * 16},
+                "attributes": {},
+                "port_directions": dict.fromkeys("ABCD", "input") | {"Z": "output"},
+                "connections": {pin: ["0"] for pin in "ABCD"} | {"Z": [net]},
+            }
 
 
 def error_of(log: Path) -> str:
@@ -217,11 +232,15 @@ def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
 
 
 def design_of(board: FpgaBoard) -> Elaboratable:
-    """The board's design, which knows the commit it is made of."""
     from hdl.board.board import Board
 
+    return Board(PRESETS[board.preset], int(board.clock_hz))
+
+
+def commit_word() -> int:
+    """The first 32 bits of this commit; 0 where it is not known."""
     commit = git_hash()
-    return Board(PRESETS[board.preset], int(board.clock_hz), git_hash=0 if commit == "unknown" else int(commit[:8], 16))
+    return 0 if commit == "unknown" else int(commit[:8], 16)
 
 
 def folder_of(board: FpgaBoard) -> Path:
@@ -238,12 +257,12 @@ def main(name: Annotated[str, typer.Argument(metavar="BOARD")] = "ulx3s_85f") ->
     if not board.is_ecp5:
         folder = folder_of(board)
         folder.mkdir(parents=True, exist_ok=True)
-        for file, text in board.files(design_of(board)).items():
+        for file, text in board.files(design_of(board), commit_word()).items():
             (folder / file).write_text(text)
         print(f"{folder}: now 'vivado -mode batch -source top.tcl' there, which nobody has run yet")
         return
     try:
-        report = build(Build(board, design_of(board), folder_of(board)), SEEDS, Console())
+        report = build(Build(board, design_of(board), folder_of(board), commit_word()), SEEDS, Console())
     except ToolError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None

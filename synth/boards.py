@@ -44,11 +44,11 @@ def pll(input_hz: float, output_hz: float) -> Pll:
 class Top(Elaboratable):
     """`design` with its ports `i_rx`, `o_tx`, `o_led` and `i_button` at the pads of a board, and a clock from its PLL.
 
-    It is held in reset until the PLL has locked.
+    It is held in reset until the PLL has locked. `i_git_hash` is `commit`.
     """
 
-    def __init__(self, design: Elaboratable, clock_hz: float):
-        self.design, self.clock_hz = design, clock_hz
+    def __init__(self, design: Elaboratable, clock_hz: float, commit: int):
+        self.design, self.clock_hz, self.commit = design, clock_hz, commit
 
     def elaborate(self, platform):
         m = Module()
@@ -59,6 +59,7 @@ class Top(Elaboratable):
         self.pll(m, clock.i, locked, platform.default_clk_frequency)
         m.submodules.reset = ResetSynchronizer(~locked, domain="sync")
 
+        m.d.comb += design.i_git_hash.eq(self.git_hash(m))
         rx, tx, leds, buttons = self.pins(platform)
         m.submodules.rx = line = io.Buffer(io.Direction.Input, rx)
         m.d.comb += design.i_rx.eq(line.i)
@@ -72,6 +73,10 @@ class Top(Elaboratable):
             m.d.comb += design.i_button[k].eq(button.i)
         return m
 
+    def git_hash(self, m):
+        """The commit, 32 bits."""
+        return Const(self.commit, 32)
+
     def pll(self, m, clock, locked, input_hz: float) -> None:
         """Drives `locked` and the clock of domain sync."""
         raise NotImplementedError
@@ -82,7 +87,16 @@ class Top(Elaboratable):
 
 
 class Ulx3s(Top):
-    """ULX3S: the line is that of the USB connector, the buttons are FIRE1 and FIRE2."""
+    """ULX3S: the line is that of the USB connector, the buttons are FIRE1 and FIRE2.
+
+    The commit comes from a cell that only `synth/bitstream.py` replaces by constants, so that all commits that change
+    nothing else have the same netlist but for these, and nextpnr the same places and wires.
+    """
+
+    def git_hash(self, m):
+        word = Signal(32)
+        m.submodules.commit = Instance("COMMIT", o_WORD=word)
+        return word
 
     def pll(self, m, clock, locked, input_hz):
         dividers = pll(input_hz, self.clock_hz)
@@ -158,11 +172,11 @@ class FpgaBoard:
         """Built by free tools; else by Vivado."""
         return self.top is Ulx3s
 
-    def files(self, design: Elaboratable) -> dict[str, str]:
+    def files(self, design: Elaboratable, commit: int) -> dict[str, str]:
         """What the tools take. ECP5: `top.il`, RTLIL with the source lines, and `top.lpf`. Vivado: v, tcl and xdc."""
         platform = self.platform()
         os.environ["YOSYS"] = str(yosys())
-        files = platform.prepare(self.top(design, self.clock_hz), "top").files
+        files = platform.prepare(self.top(design, self.clock_hz, commit), "top").files
         return {name: files[name] for name in files if name.split(".", 1)[1] in ("il", "lpf", "v", "tcl", "xdc")}
 
 

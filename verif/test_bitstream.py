@@ -26,12 +26,13 @@ class Blinker(wiring.Component):
     o_tx: Out(1)
     o_led: Out(8)
     i_button: In(2)
+    i_git_hash: In(32)
 
     def elaborate(self, platform):
         m = Module()
         count = Signal(26)
         m.d.sync += [self.o_tx.eq(self.i_rx), count.eq(count + 1 + self.i_button)]
-        m.d.comb += self.o_led.eq(count[-8:])
+        m.d.comb += self.o_led.eq(count[-8:] ^ self.i_git_hash[-8:])
         return m
 
 
@@ -57,6 +58,21 @@ def test_small_design(tmp_path):
     (tmp_path / "mapped.json").unlink()
     assert job.synthesize().ff == report["ff"]
     assert not (tmp_path / "mapped.json").exists()
+
+
+def test_commit_changes_only_constants(tmp_path):
+    netlists = []
+    for commit in (0x12345678, 0xFEDCBA98):
+        job = Build(BOARD, Blinker(), tmp_path, commit)
+        job.synthesize()
+        netlists.append(json.loads((tmp_path / "top.json").read_text())["modules"]["top"])
+    words = []
+    for netlist in netlists:
+        bits = [cell["parameters"].pop("INIT") for name, cell in netlist["cells"].items() if name.startswith("commit_")]
+        assert len(bits) == 32 and set(bits) <= {"0" * 16, "1" * 16}
+        words.append(sum(int(bit[0]) << k for k, bit in enumerate(bits)))
+    assert words == [0x12345678, 0xFEDCBA98]
+    assert netlists[0] == netlists[1]
 
 
 def test_failing_tool(tmp_path):
@@ -133,7 +149,7 @@ def test_report_of_nextpnr():
 
 def test_vivado_project():
     """Scripts for a board that the tools here cannot build."""
-    files = BOARDS["rfsoc4x2"].files(Blinker())
+    files = BOARDS["rfsoc4x2"].files(Blinker(), 0x12345678)
     assert sorted(files) == ["top.tcl", "top.v", "top.xdc"]
     assert "create_project -force -name top -part xczu48dr-ffvg1517-2-e" in files["top.tcl"]
     assert 'set_property LOC AF16 [get_ports "uart_0__rx__io"]' in files["top.xdc"]

@@ -34,17 +34,17 @@ class Board(wiring.Component):
 
     Pins: `i_rx`, `o_tx`: the line (8N1, `baud`), high at rest; `o_led`: see Leds; `i_button`, high when pressed: bit 0
     resets, bit 1 begins the self test. One clock of `clock_hz`, at least eight times `baud`; one synchronous reset.
-    git_hash: 32 bits of the commit, for the host; 0 where it is not known. core: what to run instead of Core(p), with
-    the same ports.
+    `i_git_hash`: a constant, the first 32 bits of the commit, for the host; 0 where it is not known.
+    core: what to run instead of Core(p), with the same ports.
     Throughput: the line's. The reconstruction is not sent: its hash and its squared error are.
     """
 
-    def __init__(self, p: Params, clock_hz: int, baud: int = 3_000_000, git_hash: int = 0, core=None):
-        if not 0 <= git_hash < 1 << 32:
-            raise ValueError(f"git_hash is {git_hash:#x}; it must have at most 32 bits")
-        self.p, self.clock_hz, self.baud, self.git_hash = p, clock_hz, baud, git_hash
+    def __init__(self, p: Params, clock_hz: int, baud: int = 3_000_000, core=None):
+        self.p, self.clock_hz, self.baud = p, clock_hz, baud
         self._core = core
-        super().__init__({"i_rx": In(1), "o_tx": Out(1, init=1), "o_led": Out(8), "i_button": In(2)})
+        super().__init__(
+            {"i_rx": In(1), "o_tx": Out(1, init=1), "o_led": Out(8), "i_button": In(2), "i_git_hash": In(32)}
+        )
 
     def elaborate(self, platform):
         m = Module()
@@ -171,7 +171,7 @@ class Board(wiring.Component):
         values = {
             "magic": MAGIC,
             "version": VERSION,
-            "git_hash": self.git_hash,
+            "git_hash": self.i_git_hash,
             "preset_hash": self.p.hash,
             "clock_hz": self.clock_hz,
             "receive_bytes": RECEIVE_BYTES,
