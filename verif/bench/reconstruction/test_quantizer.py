@@ -30,6 +30,7 @@ def coefficients(rng, log2, qp):
     if kind < 0.4:
         some = np.random.default_rng(rng.getrandbits(32))
         ones = np.where(some.random((n, n)) < rng.choice((0.4, 0.8, 1)), some.uniform(165, 185, (n, n)), 0)
+        ones[::4, ::4] = rng.choice((0, 175, 600))  # with a larger level the group cannot go as a whole
         few = np.where(some.random((n, n)) < 0.15, some.uniform(300, 900, (n, n)), some.uniform(0, 150, (n, n)))
         units = (ones if kind < 0.25 else few) * some.choice((-1, 1), (n, n))  # of step / 256
         return np.clip(np.rint(units * step / 256), -32768, 32767).astype(np.int64)
