@@ -97,7 +97,9 @@ def hierarchy(component: wiring.Component, name: str) -> tuple[str, dict[str, li
 
     visit(design.fragment, None)
     text, _ = rtlil.convert_fragment(design, name=name)
-    return text.replace(f"{ROOT}/", ""), modules
+    text = text.replace(f"{ROOT}/", "")
+    # Without the lines of the bench that made the component, which say nothing and change with it.
+    return re.sub(r'^ *attribute \\src "verif/[^|"]*"\n', "", text, flags=re.MULTILINE), modules
 
 
 def mutated(component: wiring.Component, name: str, blocks: Iterable[str], count: int, seed: int) -> Mutated:
