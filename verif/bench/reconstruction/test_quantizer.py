@@ -20,19 +20,21 @@ def coefficients(rng, log2, qp):
     """A block like those of real residuals: magnitudes around the quantiser's thresholds, falling with frequency.
 
     And others: the extremes; levels of 1 that cost about what they are worth, so that all cuts are nearly alike; a few
-    larger levels between zeros that are nearly 1, so that a parity is fixed by one of these.
+    larger levels between zeros that are nearly 1, so that a parity is fixed by one of these; multiples of the
+    quantiser's step, where the fix makes a level smaller.
     """
     n = 1 << log2
     step = 2 ** ((qp - 4) / 6) * 2 ** (7 - log2)
     kind = rng.random()
     if kind < 0.1:
         return np.array(rng.choices((-32768, 32767, 0), k=n * n)).reshape(n, n)
-    if kind < 0.4:
+    if kind < 0.5:
         some = np.random.default_rng(rng.getrandbits(32))
         ones = np.where(some.random((n, n)) < rng.choice((0.4, 0.8, 1)), some.uniform(165, 185, (n, n)), 0)
         ones[::4, ::4] = rng.choice((0, 175, 600))  # with a larger level the group cannot go as a whole
         few = np.where(some.random((n, n)) < 0.15, some.uniform(300, 900, (n, n)), some.uniform(0, 150, (n, n)))
-        units = (ones if kind < 0.25 else few) * some.choice((-1, 1), (n, n))  # of step / 256
+        exact = 256 * some.choice((0, 0, 0, 1, 2, 3, 4), (n, n)) + 0.5
+        units = (ones if kind < 0.25 else few if kind < 0.35 else exact) * some.choice((-1, 1), (n, n))  # of step / 256
         return np.clip(np.rint(units * step / 256), -32768, 32767).astype(np.int64)
     spread = rng.choice((0.3, 0.6, 1, 3, 20))
     fall = np.add.outer(np.arange(n), np.arange(n)) / n * rng.choice((0, 1, 3, 6))
