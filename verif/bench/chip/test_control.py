@@ -70,6 +70,7 @@ class Bench:
         job = job or self.job()
         await self.submit(job)
         await self.until("launch")
+        assert Packer(PictureJob).unpack(self.get("active")) == job
         self.set(writing=1, idle=0, writes_idle=0, o_picture__ready=1)
         await self.cycle(4)
         assert self.get("busy", "stopping", "o_picture__valid") == (1, 0, 0)
