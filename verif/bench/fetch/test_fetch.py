@@ -5,6 +5,7 @@ import random
 import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import RisingEdge, with_timeout
 from cocotb.utils import get_sim_time
 
 from hdl.fetch.fetch import Fetch
@@ -82,7 +83,22 @@ async def takes_one_cycle_a_group(dut):
     assert get_sim_time("step") - begin == (len(wanted) - 1 + between_pictures) * CLOCK_NS * 1000
 
 
+@cocotb.test()
+async def large_pictures(dut):
+    """As many groups as there are. All samples are the same, so that nobody has to wake up for them."""
+    await start(dut, upset=0)
+    dut.i_source__valid.value = dut.o__ready.value = 1
+    for width, height in ((8190, 18), (5462, 34), (18, 4318), (34, 2730)):
+        groups = len(expected(planes(width, height), bench_params()["ctb_size"]))
+        dut.i_picture__payload.value, dut.i_picture__valid.value = Packer(Picture).pack(picture(width, height)), 1
+        await RisingEdge(dut.clk)
+        dut.i_picture__valid.value = 0
+        begin = get_sim_time("step")
+        await with_timeout(RisingEdge(dut.i_picture__ready), 2 * groups * CLOCK_NS, "ns")
+        assert get_sim_time("step") - begin == groups * CLOCK_NS * 1000, f"{width}x{height}"
+
+
 @pytest.mark.parametrize("ctb_log2_size", [4, 5, 6])
 def test_fetch(ctb_log2_size):
     p = Params(ctb_log2_size=ctb_log2_size)
-    run_bench(Fetch(p), __name__, f"fetch_{p.ctb_size}", tests=10, params={"ctb_size": p.ctb_size})
+    run_bench(Fetch(p), __name__, f"fetch_{p.ctb_size}", tests=11, params={"ctb_size": p.ctb_size})
