@@ -58,7 +58,10 @@ class Cells(wiring.Component):
                 m.d.comb += read.en.eq(self.enable)
         read = rom.read_port()
         m.d.comb += [read.addr.eq(self.other), self.words.rom.eq(read.data)]
-        m.d.sync += [self.products[0].eq(self.a * self.b.as_signed()), self.products[1].eq(self.b * self.b)]
+        # One product's register can be the multiplier's own; the other's is reset.
+        product = Signal(36, reset_less=True)
+        m.d.sync += [product.eq(self.a * self.b.as_signed()), self.products[1].eq(self.b * self.b)]
+        m.d.comb += self.products[0].eq(product)
         total = Signal(20, init=5)
         with m.If(self.enable):
             m.d.sync += total.eq(total + self.a - (self.b & self.address))
@@ -74,6 +77,8 @@ def netlist() -> dict:
 def test_cells(netlist):
     kinds = {cell["type"] for cell in netlist["cells"].values()}
     assert kinds >= {"LUT4", "CCU2C", "TRELLIS_FF", "TRELLIS_DPR16X4", "DP16KD", "MULT18X18D"}
+    multipliers = [cell["parameters"] for cell in netlist["cells"].values() if cell["type"] == "MULT18X18D"]
+    assert sorted(each.get("REG_OUTPUT_CLK", "") for each in multipliers) == ["", "CLK0"]
     check(Cells(), ecp5.verilog(netlist, "gates"), "gate_level_cells", BUILD / "bench" / "gate_level_cells")
 
 

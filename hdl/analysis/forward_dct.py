@@ -41,7 +41,9 @@ def kind_of(value: int) -> int:
 
 
 class CoefficientRom:
-    """Matrix entries by size and step, in block RAM: read at `steps[late]`, there a cycle later.
+    """Matrix entries by size and step: read at `steps[late]`, there a cycle later.
+
+    In logic, which stays beside its multiplier; from block RAM these were the longest wires of an FPGA.
 
     They are 64 / N times the matrix, so that all sizes are shifted alike.
     """
@@ -76,7 +78,7 @@ class CoefficientRom:
                 for address, value in enumerate(values):
                     words[address] |= (value & (1 << len(signal)) - 1) << low
                 low += len(signal)
-            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"})
+            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"rom_style": "logic"})
             m.submodules[f"coefficients_{late}"] = memory
             read = memory.read_port()
             m.d.comb += read.addr.eq(Cat(step.step, step.block.log2_size[:2]))

@@ -174,8 +174,7 @@ class TransformEngine(wiring.Component):
             coefficient, (ahead, back) = rom.entry(name, row, lane)
             largest = max(ahead << len(operand) - 1, back << 15)
             product = Signal(range(-largest, largest + 1), name=f"{label}_product_{lane}", reset_less=True)
-            with m.If(valids[1]):
-                m.d.sync += product.eq(operand * coefficient)
+            m.d.sync += product.eq(operand * coefficient)
             products.append(product)
         running, total = Signal(signed(28), name=f"{label}_running"), Signal(signed(28), name=f"{label}_total")
         m.d.comb += total.eq(sum_tree([*products, running]))

@@ -111,20 +111,29 @@ module DP16KD (
   } = LANES_B == 4 ? out_b[17:0] : out_a[17:0];
 endmodule
 
-// 18 x 18 bits, each factor signed or not. Not here: its registers, the chains to its neighbours.
+// 18 x 18 bits, each factor signed or not, and the output register. Not here: its other registers, other clocks, the
+// chains to its neighbours.
 module MULT18X18D (
   input A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3, A2, A1, A0, B17, B16, B15, B14, B13, B12,
   B11, B10, B9, B8, B7, B6, B5, B4, B3, B2, B1, B0,
-  input SIGNEDA, SIGNEDB,
+  input SIGNEDA, SIGNEDB, CLK0, CE0, RST0,
   output P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21, P20, P19, P18, P17, P16, P15,
   P14, P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1, P0
 );
+  parameter REG_OUTPUT_CLK = "NONE", REG_OUTPUT_CE = "CE0", REG_OUTPUT_RST = "RST0", GSR = "ENABLED";
   wire [17:0] a = {A17, A16, A15, A14, A13, A12, A11, A10, A9, A8, A7, A6, A5, A4, A3, A2, A1, A0};
   wire [17:0] b = {B17, B16, B15, B14, B13, B12, B11, B10, B9, B8, B7, B6, B5, B4, B3, B2, B1, B0};
   wire signed [35:0] wide_a = {{18{SIGNEDA & A17}}, a};
   wire signed [35:0] wide_b = {{18{SIGNEDB & B17}}, b};
+  wire signed [35:0] product = wide_a * wide_b;
+  reg [35:0] held = 0;
+  always @(posedge CLK0) if (RST0) held <= 0; else if (CE0) held <= product;
+  generate
+    if (REG_OUTPUT_CLK != "NONE" && REG_OUTPUT_CLK != "CLK0" || REG_OUTPUT_CE != "CE0" || REG_OUTPUT_RST != "RST0")
+      MULT18X18D_like_this_has_no_model unknown();
+  endgenerate
   assign {
     P35, P34, P33, P32, P31, P30, P29, P28, P27, P26, P25, P24, P23, P22, P21, P20, P19, P18, P17, P16, P15, P14,
     P13, P12, P11, P10, P9, P8, P7, P6, P5, P4, P3, P2, P1, P0
-  } = wide_a * wide_b;
+  } = REG_OUTPUT_CLK == "NONE" ? product : held;
 endmodule
