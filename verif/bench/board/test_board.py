@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -431,9 +432,10 @@ def test_a_command_that_is_stopped_in_a_picture(port, board, clip, tmp_path, nam
     port.close()
     before = board.counts().to_board
     command = [sys.executable, "-m", "heron.cli", "board", "encode", str(clip)]
-    process = subprocess.Popen(
-        [*command, "-o", str(tmp_path / "o.hevc"), "--port", board.path], stdout=subprocess.DEVNULL
-    )
+    # What a shell starts in the background ignores interrupts, and so would the command.
+    heeding = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    command += ["-o", str(tmp_path / "o.hevc"), "--port", board.path]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=heeding)
     wait_until(lambda: board.counts().to_board > before + 1500, 60)
     process.send_signal(getattr(signal, name))
     assert process.wait(20) == code
