@@ -26,7 +26,7 @@ help:
 	@echo "make silicon  PDK=DIR gates of every block in the ASAP7 cells of DIR, into docs, hours"
 	@echo "make synth    LUT, EBR and DSP of every block on ECP5, into docs"
 	@echo "make synth-check  has a block or the board's design grown by more than 5 %"
-	@echo "make bitstream  BOARD=ulx3s_85f: Yosys, three seeds of nextpnr, a bitstream in build/bitstream, an hour"
+	@echo "make bitstream  BOARD=ulx3s_85f: Yosys, three seeds of nextpnr, a bitstream in build/bitstream, hours"
 	@echo "make timing   the worst paths of that design, by source line"
 	@echo "make registers  pages, C header, IP-XACT and register model from hdl/chip/registers.rdl; CHECK=1: are they stale"
 	@echo "make lint     ruff and pyright"

@@ -4,12 +4,13 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,8 @@ SEEDS = (1, 2, 3)
 MARGIN = 0.02
 """By how much the bitstream must be faster than its clock."""
 REPORTS = ROOT / "synth" / "reports"
+PATIENCE = 10
+"""Rounds of the router without fewer crowded wires than before, after which it will find no routes."""
 COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
 SETTINGS = {"router2/bbMargin/x": "12", "router2/bbMargin/y": "12"}
@@ -108,7 +111,10 @@ class Build:
                 try:
                     while run.poll() is None:
                         time.sleep(1)
-                        follow(last_line(log) if log.exists() else "")
+                        text = log.read_text(errors="replace") if log.exists() else ""
+                        follow(last_line(text))
+                        if is_stuck(text):
+                            raise ToolError(f"nextpnr finds no routes, see iter= in {log}")
                 except BaseException:
                     run.kill()
                     raise
@@ -153,8 +159,14 @@ def error_of(log: Path) -> str:
     return next((line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")), "it was stopped")
 
 
-def last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip(" \tInfo:")]
+def is_stuck(log: str) -> bool:
+    """Whether the last PATIENCE rounds of the router left no fewer wires in double use than one before."""
+    overused = [int(wires) for wires in re.findall(r"^Info: +iter=\d+ wires=\d+ overused=(\d+)", log, re.MULTILINE)]
+    return len(overused) > PATIENCE and min(overused[-PATIENCE:]) >= min(overused[:-PATIENCE])
+
+
+def last_line(log: str) -> str:
+    lines = [line for line in log.splitlines() if line.strip(" \tInfo:")]
     return lines[-1].removeprefix("Info: ").strip() if lines else ""
 
 
@@ -215,19 +227,26 @@ def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
             lambda area: f"{area.lut4:,} LUT4, {area.ff:,} FF, {area.ebr} EBR, {area.dsp} DSP",
         )
         with ThreadPoolExecutor(os.cpu_count()) as pool:
+            running = [pool.submit(place, seed) for seed in seeds]
             try:
-                placements = list(pool.map(place, seeds))
+                for seed in as_completed(running):
+                    seed.result()
             except BaseException:
                 stopped.set()
+                pool.shutdown(cancel_futures=True)
                 raise
+        placements = [seed.result() for seed in running]
         chosen = max(placements, key=lambda each: each.fmax_mhz)
         if chosen.fmax_mhz < (1 + MARGIN) * board.clock_hz / 1e6:
             raise ToolError(
                 f"the best of {len(seeds)} seeds reaches {chosen.fmax_mhz:.1f} MHz, not {board.clock_hz / 1e6:g} MHz "
                 f"and {MARGIN:.0%}: lower clock_hz of {board.name} in synth/boards.py"
             )
-        describe = lambda bitstream: f"{bitstream}, {bitstream.stat().st_size:,} bytes, seed {chosen.seed}"  # noqa: E731
-        step("bitstream", lambda follow: job.pack(chosen.seed), describe)
+        step(
+            f"bitstream of seed {chosen.seed}",
+            lambda follow: job.pack(chosen.seed),
+            lambda bitstream: f"{bitstream}, {bitstream.stat().st_size:,} bytes",
+        )
     return result(board, area, placements, chosen)
 
 

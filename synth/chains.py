@@ -5,10 +5,11 @@ whole CCU2C in front of every chain whose carry in is a constant, which it fetch
 every chain whose carry out is a net, be it read or not. Here both are positions of the chain, often spare ones.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from itertools import count
 
 from synth.fold import PINS, SLOTS
+from synth.netlist import readers
 
 FIRST = {"0": f"{0x0000:016b}", "1": f"{0x000F:016b}"}
 """INIT of a position without inputs (open pins are high) that passes no carry and makes this one."""
@@ -24,11 +25,7 @@ def close(netlist: dict) -> dict:
     module = netlist["modules"]["top"]
     cells = module["cells"]
     carries = {name: cell["connections"] for name, cell in cells.items() if cell["type"] == "CCU2C"}
-    reads = Counter(net for port in module["ports"].values() for net in port["bits"])
-    for cell in cells.values():
-        for pin, nets in cell["connections"].items():
-            if cell["port_directions"][pin] == "input":
-                reads.update(nets)
+    reads = readers(module)
     named = (net for each in module["netnames"].values() for net in each["bits"] if isinstance(net, int))
     fresh = count(1 + max(named))
     followers = defaultdict(list)
@@ -40,14 +37,14 @@ def close(netlist: dict) -> dict:
         while after := followers[carries[chain[-1]]["COUT"][0]]:
             chain += after
         between = [carries[each]["COUT"][0] for each in chain[:-1]]
-        if carries[name]["CIN"][0] in FIRST and all(reads[net] == 1 for net in between):
+        if carries[name]["CIN"][0] in FIRST and all(len(reads[net]) == 1 for net in between):
             _close(cells, chain, reads, next(fresh))
         elif not reads[carries[chain[-1]]["COUT"][0]]:
             carries[chain[-1]]["COUT"] = ["x"]
     return netlist
 
 
-def _close(cells: dict, chain: list[str], reads: Counter, fresh: int) -> None:
+def _close(cells: dict, chain: list[str], reads: dict, fresh: int) -> None:
     """Write the chain of these cells again, with its first and last carry inside it; `fresh` is a net that is free."""
     old = [cells.pop(name) for name in chain]
     carry_in, carry_out = old[0]["connections"]["CIN"][0], old[-1]["connections"]["COUT"][0]

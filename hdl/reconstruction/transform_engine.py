@@ -99,7 +99,7 @@ class TransformEngine(wiring.Component):
     allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
     cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
     Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
-    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 24 EBR.
+    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 23 EBR.
     """
 
     latency = 5

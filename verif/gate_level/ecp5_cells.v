@@ -1,5 +1,5 @@
 // Models of the ECP5 cells for which Yosys ships none (share/lattice/cells_sim_ecp5.v has only their pins), as far as
-// synthesis uses them: synth/gate_level.py refuses a netlist that uses pins or parameters that are not here.
+// synthesis uses them: verif/gate_level/ecp5.py refuses a netlist that uses pins or parameters that are not here.
 // After Lattice FPGA-TN-02204 (memory) and FPGA-TN-02205 (sysDSP).
 
 // 18 kbit in 2048 bytes of 9 bits. Port B also reads 36 bits, through both outputs, and port A writes 36, from both
