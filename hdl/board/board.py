@@ -150,7 +150,8 @@ class Board(wiring.Component):
     def _test(self, m, b):
         m.d.comb += [
             b.test_button.i_button.eq(self.i_button[TEST]),
-            b.self_test.start.eq(b.server.test | b.test_button.pushed),
+            b.server.i_test.eq(b.test_button.pushed),
+            b.self_test.start.eq(b.server.test),
             b.self_test.abort.eq(b.server.clear),
             b.server.testing.eq(b.self_test.busy),
             b.server.passed.eq(b.self_test.passed),

@@ -30,8 +30,9 @@ class Server(wiring.Component):
     `clear` (4 cycles): resets core and buffers; 4 cycles later comes `o_picture`.
     `i_output`: the coded bytes to send, from `position` to `end`; `rewind`, `release`, `keep_from`: see OutputBuffer;
     `ended`: the last one came.
-    `test` (strobe): begin the self test; `testing`: it runs, and no session is open afterwards; `passed`, `failed`: how
-    the last one ended. `session`, `state`: as in the answers; `opened` (strobe): a session begins.
+    `test` (strobe): begin the self test, by request, or for `i_test` (strobe) between two requests; `testing`: it runs,
+    and no session is open afterwards; a session that is opened ends it; `passed`, `failed`: how the last one ended.
+    `session`, `state`: as in the answers; `opened` (strobe): a session begins.
     Throughput: a byte in 1 or 2 cycles. Latency: 12 cycles from a request's last byte to its answer's first.
     Stalls: `i` while an answer is not taken. Reset: no session, no picture.
     """
@@ -54,6 +55,7 @@ class Server(wiring.Component):
                 "end": In(32),
                 "ended": In(1),
                 "clear": Out(1),
+                "i_test": In(1),
                 "test": Out(1),
                 "testing": In(1),
                 "passed": In(1),
@@ -78,6 +80,7 @@ class Server(wiring.Component):
         self._with_output, self._output = Signal(), Signal(range(DATA_BYTES + 1))  # bytes of it in the answer
         self._words, self._index = Signal(7), Signal(range(FIRST_WORD + len(WORDS)))  # left in the answer; the next
         bad, alone = Signal(), Signal()  # a damaged frame is to be answered; the request has no data
+        wanted = Signal()  # a self test, which would take the output from under an answer
         count, wait = Signal(range(REQUEST_BYTES)), Signal(range(SETTLE_CYCLES))
 
         self._follow(m)
@@ -86,6 +89,9 @@ class Server(wiring.Component):
                 m.d.sync += [self._taking.eq(0), self._starting.eq(0), self._refused.eq(0), self._with_output.eq(0)]
                 m.d.sync += [self._clearing.eq(0), self._rewinding.eq(0), self._output.eq(0)]
                 m.d.sync += [self._words.eq(ANSWER_WORDS), self._index.eq(0), wait.eq(0)]
+                with m.If(count == 0):
+                    m.d.comb += self.test.eq(wanted)
+                    m.d.sync += wanted.eq(0)
                 with m.If(bad & (count == 0)):
                     m.d.sync += [self._answered.eq(Command.BAD_FRAME), bad.eq(0)]
                     m.next = "WORD"
@@ -132,10 +138,14 @@ class Server(wiring.Component):
                     with m.If(self._starting):
                         m.d.sync += [self.state.eq(State.ENCODING), self._number.eq(self._first), self._taken.eq(0)]
                         m.d.sync += self.o_picture.valid.eq(1)
+                    with m.Elif(self._clearing):
+                        m.d.sync += self.session.eq(self._session)
                     m.next = "WORD"
             self._answer(m)
         with m.If(self.bad_frame):
             m.d.sync += bad.eq(1)
+        with m.If(self.i_test):
+            m.d.sync += wanted.eq(1)
         with m.If(self.testing):  # whatever was going on
             m.d.sync += [self.state.eq(State.TESTING), self.session.eq(0), self.o_picture.valid.eq(0)]
         return m
@@ -177,7 +187,7 @@ class Server(wiring.Component):
             with m.Case(Command.READ):
                 m.d.sync += self._words.eq(ANSWER_WORDS + self._first[8:14])
             with m.Case(Command.OPEN):
-                m.d.sync += [self.session.eq(self._session), self.state.eq(State.IDLE), self._number.eq(0)]
+                m.d.sync += [self.state.eq(State.IDLE), self._number.eq(0)]
                 m.d.sync += [self._clearing.eq(1), self.o_picture.valid.eq(0), self._taken.eq(0)]
                 m.d.comb += self.opened.eq(1)
             with m.Case(Command.START):

@@ -326,6 +326,27 @@ def test_self_test_that_fails(board, port):
     check_picture(client_)
 
 
+@pytest.mark.parametrize("part", [0.1, 0.3, 0.5])
+def test_self_test_button_in_a_picture(port, board, part):
+    """While requests and answers are on the line: the session ends, and the next one is well."""
+    client_ = BoardClient(port)
+    client_.open()
+    config, planes, _ = picture(128, 96)  # 60 ms of the line; the button takes 10
+    with pytest.raises(BoardError, match="reset"):
+        client_.encode_picture(config, planes, lambda done, _: done > part and board.buttons(2))
+    board.buttons(0)
+    wait_until(lambda: board.leds() >> 7 & 1)
+    client_.open()
+    check_picture(client_)
+
+
+def test_a_new_session_ends_the_self_test(port, board):
+    client_ = BoardClient(port)
+    client_.link.ask(Command.SELF_TEST)
+    client_.open()
+    check_picture(client_)
+
+
 def wait_until(condition, seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not condition():

@@ -39,7 +39,8 @@ class Bench:
         self.words = [random.getrandbits(32) for _ in WORDS]
         dut.words.value = sum(word << 32 * k for k, word in enumerate(self.words))
         self.room = 4096
-        self.set(source_room=self.room, position=0, end=0, ended=0, testing=0, passed=0, failed=0, bad_frame=0)
+        self.set(source_room=self.room, position=0, end=0, ended=0, testing=0, passed=0, failed=0, i_test=0)
+        self.set(bad_frame=0)
         self.session = self.number = self.taken = self.position = self.end = self.tag = 0
         self.state, self.result, self.kept = State.IDLE, 0, 0
         self.strobes = dict.fromkeys(STROBES, 0)
@@ -279,5 +280,57 @@ async def a_self_test_ends_the_session(dut):
         await bench.ask(Command.EXCHANGE, session=9)
 
 
+@cocotb.test()
+async def a_button_waits_for_the_end_of_a_request(dut):
+    """Whenever it is pushed: output that was promised in an answer is still there."""
+    await start(dut, upset=0)
+    bench = Bench(dut, "none", "none")
+
+    async def self_test():
+        await RisingEdge(dut.test)
+        await RisingEdge(dut.clk)
+        bench.set(testing=1)
+        await ClockCycles(dut.clk, 20)
+        bench.set(testing=0)
+
+    async def push(delay: int):
+        await ClockCycles(dut.clk, delay)
+        bench.set(i_test=1)
+        await ClockCycles(dut.clk, 1)
+        bench.set(i_test=0)
+
+    for delay in (*range(40), 60, 100, 200):
+        await bench.ask(Command.OPEN, session=9)
+        await bench.ask(Command.START, 1, data=random.randbytes(PICTURE_BYTES))
+        bench.position, bench.end = 0, 100
+        bench.set(position=0, end=100)
+        await ClockCycles(dut.clk, 4)
+        running, pushing = cocotb.start_soon(self_test()), cocotb.start_soon(push(delay))
+        await bench.ask(Command.EXCHANGE, 0, 0, random.randbytes(8))
+        await running
+        await pushing
+        await ClockCycles(dut.clk, 5)
+        bench.state, bench.session = State.IDLE, 0
+        await bench.ask(Command.EXCHANGE, 8, session=9)
+
+
+@cocotb.test()
+async def a_new_session_ends_the_self_test(dut):
+    await start(dut, upset=0)
+    bench = Bench(dut, "none", "none")
+    await bench.ask(Command.SELF_TEST)
+    bench.set(testing=1)
+
+    async def end():
+        await RisingEdge(dut.clear)
+        await RisingEdge(dut.clk)
+        bench.set(testing=0)
+
+    ending = cocotb.start_soon(end())
+    await bench.ask(Command.OPEN, session=5)
+    await ending
+    await bench.ask(Command.START, 1, data=random.randbytes(PICTURE_BYTES))
+
+
 def test_server():
-    run_bench(Server(), __name__, "board_server", tests=14)
+    run_bench(Server(), __name__, "board_server", tests=16)
