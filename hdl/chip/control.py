@@ -13,8 +13,8 @@ from hdl.payloads import Picture
 class Control(wiring.Component):
     """One picture runs, another may wait; a picture ends well, is refused, or is stopped.
 
-    Commands (strobes of CONTROL): `start` puts `job` into the queue, or, when it is full or the chip is in fault or
-    resets, raises `start_lost_set`; `abort`; `soft_reset`. `watchdog`: WATCHDOG.
+    Commands (strobes of CONTROL): `start` puts `job` into the queue, or, when it is full, the chip is in fault or
+    resets, or another command comes with it, raises `start_lost_set`; `abort`; `soft_reset`. `watchdog`: WATCHDOG.
     Begin: `launch`, the strobe that starts readers and writers with `active` and its number of coding-tree units,
     `ctus`, comes 17 cycles after a `start` in an idle chip, for ConfigCheck takes 15; `o_picture` goes to the core.
     End: when the writers are not busy and the ports idle. An abort, an error of the bus, a full buffer, a bad QP map or
@@ -25,7 +25,7 @@ class Control(wiring.Component):
     picture that waits comes 18 cycles later.
     Fault: after BUS_ERROR and WATCHDOG nothing runs until `soft_reset`. Of the two that one is told which came first,
     also in a picture that was being stopped for another reason. The ports that are not idle when the watchdog
-    has come stay stopped; a soft reset ends when they are, or after another `watchdog` cycles in fault again.
+    has come stay stopped; a soft reset ends when they are, or `watchdog` cycles after the last one in fault again.
     `moving`: something moved on the bus or in the core, for the watchdog. `acknowledged`: bytes of the bitstream.
     """
 
@@ -84,8 +84,9 @@ class Control(wiring.Component):
         ]
         self._picture(m)
 
+        reset = self.resetting | self.soft_reset
         with m.If(self.start):
-            with m.If(self.queued | self.fault | self.fault_set | self.resetting):
+            with m.If(self.queued | self.fault | self.fault_set | reset | self.abort):
                 m.d.comb += self.start_lost_set.eq(1)
             with m.Else():
                 m.d.sync += [queue.eq(self.job), self.queued.eq(1)]
@@ -93,7 +94,6 @@ class Control(wiring.Component):
             m.d.sync += self.queued.eq(0)
         with m.If(self.soft_reset):
             m.d.sync += [self.queued.eq(0), self.resetting.eq(1)]
-        reset = self.resetting | self.soft_reset
 
         quiet = Signal(32)  # cycles in which nothing moved
         expired = Signal()
@@ -203,6 +203,8 @@ class Control(wiring.Component):
                         results.eq(0),
                     ]
                     m.next = "IDLE"
+                with m.Elif(self.soft_reset):
+                    m.d.sync += quiet.eq(0)
                 with m.Elif(expired):
                     m.d.comb += self.fault_set.eq(1)
                     m.d.sync += [self.resetting.eq(0), self.fault.eq(1)]

@@ -418,6 +418,27 @@ async def a_start_around_a_fault_is_kept_or_told(dut, early):
 
 
 @cocotb.test()
+@cocotb.parametrize(other=["abort", "soft_reset"])
+async def a_start_with_another_command_is_told(dut, other):
+    """One write of CONTROL: the start is lost, idle or busy, and says so."""
+    await start(dut)
+    bench = Bench(dut)
+    for busy in (False, True):
+        if busy:
+            await bench.begin()
+        bench.set(**{"start": 1, other: 1})
+        await RisingEdge(dut.clk)
+        assert bench.get("start_lost_set") == 1
+        bench.set(**{"start": 0, other: 0})
+        bench.quiet()
+        if busy and other == "abort":
+            assert (await bench.result())["code"] == ErrorCode.ABORTED
+        await bench.cycle(LAUNCH)
+        assert bench.get("busy", "queued", "resetting") == (0, 0, 0)
+        await bench.recovered()
+
+
+@cocotb.test()
 async def a_full_buffer_is_written_first(dut):
     await start(dut)
     bench = Bench(dut)
@@ -487,6 +508,23 @@ async def the_watchdog_counts_quiet_cycles(dut):
 
 
 @cocotb.test()
+@cocotb.parametrize(delay=range(45, 55))
+async def a_soft_reset_as_another_one_expires_is_kept(dut, delay):
+    await start(dut)
+    bench = Bench(dut)
+    bench.set(watchdog=50, idle=0)
+    await bench.strobe("soft_reset")
+    await bench.cycle(delay)
+    await bench.strobe("soft_reset")
+    for _ in range(45):
+        await RisingEdge(dut.clk)
+        assert bench.get("resetting") == 1
+    await bench.until("fault_set", 10)
+    await bench.cycle(2)
+    assert bench.get("resetting", "fault", "stopping") == (0, 1, 1)
+
+
+@cocotb.test()
 async def no_watchdog_when_it_is_zero(dut):
     await start(dut)
     bench = Bench(dut)
@@ -527,4 +565,4 @@ async def resets_at_any_time(dut, delay):
 
 
 def test_control():
-    run_bench(Control(Params()), __name__, "control", tests=56)
+    run_bench(Control(Params()), __name__, "control", tests=68)
