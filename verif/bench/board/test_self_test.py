@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """SelfTest beside a pretended core: what it sends, what it makes of what comes, and that it ends."""
 
 import random

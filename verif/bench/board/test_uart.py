@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """UartReceiver and UartTransmitter: rates, disturbed lines, and each with the other."""
 
 import random
