@@ -16,6 +16,7 @@ from distributed import LocalCluster
 
 from heron.cli import app
 from verif.bench.sim import synthetic_suite
+from verif.regress.report import Summary, print_report, write_reports
 from verif.regress.results import Result, groups, merged_coverage, normalised, replay_command
 from verif.regress.suites import SUITES, Suite, load_suite
 from verif.test_tool_sources import pictures, write_y4m
@@ -192,6 +193,22 @@ def test_groups_come_by_size_and_coverage_adds():
         "x": 3,
         "y": 0,
     }
+
+
+@pytest.mark.parametrize("message", ["no \udcff.y4m", "a\0b\x1b[31m [bold]x[/nope] & <z> ]]>", "\ufffe \U0001f600", ""])
+def test_reports_of_odd_messages_and_of_what_did_not_run(message, tmp_path, capsys):
+    bad = Result(suite="s", seed=1, status="failed", version="v", kind="E", message=message, details=message)
+    summary = Summary(Path("clips \udcff"), [("s", seed) for seed in range(3)], [bad])
+    write_reports(summary, tmp_path)
+    print_report(summary, tmp_path)
+    (suite,) = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert {case.get("name"): case[0].tag for case in suite} == {
+        "seed 1": "failure",
+        "seed 0": "skipped",
+        "seed 2": "skipped",
+    }
+    assert [suite.get(count) for count in ("tests", "failures", "errors", "skipped")] == ["3", "1", "0", "2"]
+    assert "--seed 1" in (tmp_path / "index.html").read_text() and "--seed 1" in capsys.readouterr().out
 
 
 def test_seeds_of_a_finite_suite_come_once():

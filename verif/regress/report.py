@@ -22,7 +22,8 @@ from verif.regress.results import FAILED, Result, groups, merged_coverage, repla
 SHOWN = 3
 """Replay commands of a group on the terminal; the page has them all."""
 COLUMNS = ("suite", "seeds", "passed", "failed", "missing", "kept", "median s", "max s")
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNFIT = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What neither XML nor UTF-8 can have, as messages with names of files may."""
 
 
 @dataclass
@@ -65,10 +66,14 @@ class Summary:
         return done + (f", {missing} did not run" if missing else "")
 
 
+def _fit(text: str) -> str:
+    return _UNFIT.sub("?", text)
+
+
 def write_reports(summary: Summary, folder: Path) -> None:
     """junit.xml, index.html and, where runs told their coverage, coverage.json."""
     write_file(folder / "junit.xml", junit(summary))
-    write_file(folder / "index.html", html_page(summary))
+    write_file(folder / "index.html", _fit(html_page(summary)))
     coverage = merged_coverage(summary.results)
     if coverage:
         seeds = {name: len(results) for name, results in summary.suites().items()}
@@ -88,9 +93,9 @@ def print_report(summary: Summary, folder: Path) -> None:
         table.add_row(*row)
     console.print(table)
     for signature, members in groups(summary.results).items():
-        console.print(f"[bold]{len(members)} x[/bold] {escape(signature)}", highlight=False)
+        console.print(f"[bold]{len(members)} x[/bold] {escape(_fit(signature))}", highlight=False)
         for result in members[:SHOWN]:
-            print(f"    {replay_command(result, summary.clips)}")
+            print(f"    {_fit(replay_command(result, summary.clips))}")
         if len(members) > SHOWN:
             print(f"    and {len(members) - SHOWN} more")
     coverage = merged_coverage(summary.results)
@@ -105,13 +110,17 @@ def _coverage(bins: dict[str, int]) -> str:
 
 
 def junit(summary: Summary) -> bytes:
-    """The results as build machines read them: a failed check is a failure, all else that went wrong an error."""
+    """The results as build machines read them: a failed check is a failure, all else that went wrong an error, and what
+    did not run is skipped."""
     root = ElementTree.Element("testsuites", name="heron regress", time=f"{summary.seconds:.3f}")
     for name, results in summary.suites().items():
         failures = sum(result.status == FAILED for result in results)
         errors = sum(not result.passed for result in results) - failures
         total = sum(result.seconds for result in results)
-        counts = {"tests": str(len(results)), "failures": str(failures), "errors": str(errors)}
+        done = [result.seed for result in results]
+        missing = [seed for planned, seed in summary.planned if planned == name and seed not in done]
+        numbers = len(results) + len(missing), failures, errors, len(missing)
+        counts = dict(zip(("tests", "failures", "errors", "skipped"), map(str, numbers)))
         suite = ElementTree.SubElement(root, "testsuite", {"name": name, "time": f"{total:.3f}", **counts})
         for result in results:
             case = ElementTree.SubElement(
@@ -119,8 +128,11 @@ def junit(summary: Summary) -> bytes:
             )
             if not result.passed:
                 tag = "failure" if result.status == FAILED else "error"
-                bad = ElementTree.SubElement(case, tag, type=result.kind, message=_NOT_XML.sub("?", result.message))
-                bad.text = _NOT_XML.sub("?", _story(result, summary.clips))
+                bad = ElementTree.SubElement(case, tag, type=result.kind, message=_fit(result.message))
+                bad.text = _fit(_story(result, summary.clips))
+        for seed in missing:
+            case = ElementTree.SubElement(suite, "testcase", classname=f"regress.{name}", name=f"seed {seed}")
+            ElementTree.SubElement(case, "skipped")
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
