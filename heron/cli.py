@@ -29,6 +29,7 @@ cli.add_typer(board, name="board")
 
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Anything FFmpeg opens, .y4m, or raw .yuv with --size.")]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Size of a raw .yuv input.")]
+Fps = Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")]
 Frames = Annotated[int | None, typer.Option(metavar="N", help="Only so many frames.")]
 Start = Annotated[int, typer.Option(metavar="N", help="First frame, counted from 0.")]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Build of the core: see 'heron presets'.")]
@@ -76,7 +77,7 @@ def encode(
     frames: Frames = None,
     start: Start = 0,
     size: Size = None,
-    fps: Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")] = None,
+    fps: Fps = None,
     preset: Preset = DEFAULT_PRESET,
     recon: Annotated[Path | None, typer.Option(metavar="FILE.y4m", help="Reconstruction.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles.")] = None,
@@ -147,6 +148,8 @@ def decode(
     output: Annotated[Path, typer.Option("-o", "--output", help="A .y4m file.")],
     frames: Frames = None,
     start: Start = 0,
+    size: Size = None,
+    fps: Fps = None,
 ) -> None:
     """Decode any video to y4m with FFmpeg."""
     from heron.outputs import Outputs
@@ -156,7 +159,7 @@ def decode(
 
     if output.suffix.lower() != ".y4m":
         raise HeronError(f"{output}: the name must end in .y4m")
-    source = open_source(input)
+    source = open_source(input, _size(size), _rate(fps))
     for note in source.notes:
         say(f"{input}: {note}")
     with Outputs() as outputs:
@@ -167,8 +170,8 @@ def decode(
 
 @cli.command()
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A")],
-    b: Annotated[Path, typer.Argument(metavar="B")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="Any clip, as for 'heron encode'.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another of the same size.")],
     size: Size = None,
     frames: Frames = None,
 ) -> None:
@@ -293,7 +296,7 @@ def bench_speed(
     preset: Preset = DEFAULT_PRESET,
     qp: Annotated[int, typer.Option(help="Quantiser.")] = 32,
     size: Annotated[str, typer.Option(metavar="WxH", help="Size of the picture.")] = "1280x720",
-    frames: Annotated[int, typer.Option(metavar="N")] = 8,
+    frames: Annotated[int, typer.Option(metavar="N", min=1, help="Pictures to code.")] = 8,
 ) -> None:
     """Frames a second of the reference codec on one core."""
     from heron.bench.speed import run
@@ -383,7 +386,7 @@ def board_encode(
     frames: Frames = None,
     start: Start = 0,
     size: Size = None,
-    fps: Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")] = None,
+    fps: Fps = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles, the line.")] = None,
     hash: Annotated[bool, typer.Option("--hash/--no-hash", help="A picture hash SEI after each picture.")] = False,
     check: Annotated[

@@ -47,6 +47,8 @@ class Job:
             raise HeronError(f"{self.recon}: the name of a reconstruction must end in .y4m")
         if self.trace and not self.trace.parent.is_dir():
             raise HeronError(f"{self.trace}: the folder {self.trace.parent} does not exist")
+        if self.trace and self.trace.exists() and not self.trace.is_dir():
+            raise HeronError(f"{self.trace}: is a file; a trace is a folder")
         paths = [path.resolve() for path in (self.input, self.output, self.recon, self.report) if path]
         for path in paths:
             if paths.count(path) > 1:

@@ -17,7 +17,11 @@ def read_qp_map(path: Path) -> np.ndarray:
             values = np.load(path, allow_pickle=False)
         else:
             rows = [row.split() for row in path.read_text().replace(",", " ").splitlines()]
-            values = np.array([[int(number) for number in row] for row in rows if row])
+            rows = [[int(number) for number in row] for row in rows if row]
+            for number, row in enumerate(rows, 1):
+                if len(row) != len(rows[0]):
+                    raise ValueError(f"row {number} has {len(row)} numbers, the first {len(rows[0])}")
+            values = np.array(rows)
     except (ValueError, EOFError) as error:
         raise HeronError(f"{path}: is not a QP map ({error})") from error
     if values.ndim != 2 or not values.size or not np.issubdtype(values.dtype, np.integer):

@@ -121,8 +121,9 @@ def open_source(path, size: tuple[int, int] | None = None, rate: Fraction | None
         if size is None:
             raise HeronError(f"{path}: a raw file needs --size WxH")
         return raw_source(path, size, rate or DEFAULT_RATE)
-    if size is not None:
-        raise HeronError(f"{path}: --size is for raw .yuv files only; this file tells its own size")
+    for option, value in (("size", size), ("fps", rate)):
+        if value is not None:
+            raise HeronError(f"{path}: --{option} is for raw .yuv files only; this file tells its own")
     if suffix == ".y4m":
         return y4m_source(path)
     return ContainerSource.open(path)
@@ -171,7 +172,10 @@ def y4m_source(path: Path) -> Source:
     tags = {field[0]: field[1:] for field in fields[1:] if field[0] != "X"}
     try:
         width, height = int(tags["W"]), int(tags["H"])
-        rate = Fraction(*map(int, tags.get("F", "25:1").split(":")))
+        told = tags.get("F", "0:0")  # 0:0 stands for unknown
+        rate = DEFAULT_RATE if told == "0:0" else Fraction(*map(int, told.split(":")))
+        if rate <= 0:
+            raise ValueError
     except (KeyError, ValueError, TypeError, ZeroDivisionError):
         raise HeronError(f"{path}: the YUV4MPEG2 header is damaged") from None
     check_size(path, width, height)

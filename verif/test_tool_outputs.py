@@ -89,6 +89,16 @@ def test_decode_and_compare(tmp_path, clip, capsys):
     assert capsys.readouterr().out.count("yes") == 3
 
 
+def test_decode_of_a_raw_file(tmp_path):
+    """The same samples, with a header that tells their size and rate."""
+    raw, out = tmp_path / "a.yuv", tmp_path / "o.y4m"
+    raw.write_bytes(bytes(range(64)) * 6 * 2)
+    assert run("decode", raw, "-o", out, "--size", "16x16", "--fps", "30000/1001") == 0
+    source = open_source(out)
+    assert (source.width, source.height, source.rate) == (16, 16, Fraction(30000, 1001))
+    assert out.read_bytes().split(b"FRAME\n")[1:] == [raw.read_bytes()[:384]] * 2
+
+
 def test_trace_is_shown(tmp_path, clip, capsys):
     folder = tmp_path / "trace"
     assert run("encode", clip, "-o", tmp_path / "o.hevc", "--engine", "model", "--frames", 2, "--trace", folder) == 0
@@ -141,6 +151,8 @@ BAD = {
     "size that is none": (["part.yuv", "-o", "o.hevc", "--size", "big"], "352x288"),
     "odd size": (["odd.y4m", "-o", "o.hevc"], "must be even"),
     "small size": (["part.yuv", "-o", "o.hevc", "--size", "8x8"], "16x16"),
+    "rate of a y4m": (["in.y4m", "-o", "o.hevc", "--fps", "30"], "--fps is for raw"),
+    "y4m without motion": (["still.y4m", "-o", "o.hevc"], "header is damaged"),
     "over the preset": (["wide.yuv", "-o", "o.hevc", "--size", "4104x16"], "4096x2304"),
     "over the format": (["wide.yuv", "-o", "o.hevc", "--size", "8208x16"], "8192x4320"),
     "qp 52": (["in.y4m", "-o", "o.hevc", "--qp", "52"], "qp is 52"),
@@ -151,6 +163,7 @@ BAD = {
     "unknown preset": (["in.y4m", "-o", "o.hevc", "--preset", "big"], "no preset 'big'"),
     "preset without a core": (["in.y4m", "-o", "o.hevc", "--preset", "ctu64", "--engine", "rtl"], "the core has ctu32"),
     "no folder for the trace": (["in.y4m", "-o", "o.hevc", "--trace", "nowhere/t"], "does not exist"),
+    "trace is a file": (["in.y4m", "-o", "o.hevc", "--trace", "notes.txt"], "is a file"),
     "unknown suffix": (["in.y4m", "-o", "o.avi"], "must end in"),
     "output is a folder": (["in.y4m", "-o", "folder.hevc"], "is a folder"),
     "no such folder": (["in.y4m", "-o", "nowhere/o.hevc"], "does not exist"),
@@ -161,7 +174,7 @@ BAD = {
     "no such map": (["in.y4m", "-o", "o.hevc", "--qp-map", "nothing.txt"], "nothing.txt"),
     "map of words": (["in.y4m", "-o", "o.hevc", "--qp-map", "notes.txt"], "is not a QP map"),
     "map of no numpy": (["in.y4m", "-o", "o.hevc", "--qp-map", "bad.npy"], "is not a QP map"),
-    "ragged map": (["in.y4m", "-o", "o.hevc", "--qp-map", "ragged.txt"], "is not a QP map"),
+    "ragged map": (["in.y4m", "-o", "o.hevc", "--qp-map", "ragged.txt"], "row 2 has 1 numbers, the first 2"),
     "map of large QPs": (["in.y4m", "-o", "o.hevc", "--qp-map", "large.txt"], "from 0 to 51"),
     "map of another size": (["in.y4m", "-o", "o.hevc", "--qp-map", "small.txt"], "must be uint8[2, 2]"),
     "no output": (["in.y4m"], "output"),
@@ -180,6 +193,7 @@ def bad_inputs(tmp_path, clip, monkeypatch):
     (tmp_path / "damaged.y4m").write_bytes(whole.replace(b"FRAME", b"FRAUD"))
     (tmp_path / "empty.y4m").write_bytes(b"")
     (tmp_path / "odd.y4m").write_bytes(b"YUV4MPEG2 W17 H16 F25:1 C420\nFRAME\n" + bytes(1000))
+    (tmp_path / "still.y4m").write_bytes(whole.replace(b"F30000:1001", b"F0:1"))
     (tmp_path / "part.yuv").write_bytes(bytes(WIDTH * HEIGHT * 3 // 2 + 1))
     (tmp_path / "wide.yuv").write_bytes(bytes(4104 * 16 * 3 // 2))
     (tmp_path / "bad.npy").write_bytes(b"map")

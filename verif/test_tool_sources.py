@@ -132,6 +132,11 @@ def test_odd_y4m_variants(tmp_path):
         open_source(tmp_path / "b.y4m")
 
 
+def test_unknown_rate_of_a_y4m(tmp_path):
+    (tmp_path / "a.y4m").write_bytes(b"YUV4MPEG2 W16 H16 F0:0\nFRAME\n" + bytes(384))
+    assert open_source(tmp_path / "a.y4m").rate == 25
+
+
 def test_demo_clip_is_fixed():
     frames = list(DemoSource().frames())
     assert len(frames) == 8 and frames[0].y.shape == (288, 352)
