@@ -58,6 +58,8 @@ def main(system_only=False, quiet=False):
     print("doctor: all that is needed " + ("from the system " if system_only else "") + "is here")
     if shutil.which("libde265-dec265") is None:
         print("doctor: libde265-dec265, a second decoder for the tests, is not here: apt install libde265-examples")
+    if not all(os.path.exists("/usr/include/" + header) for header in ("lz4.h", "zlib.h")):
+        print("doctor: waves are VCD; for FST, which is smaller: apt install liblz4-dev zlib1g-dev")
     return 0
 
 

@@ -74,7 +74,8 @@ def run_bench(
     exported = export(axi_memory.WithMemory(component) if memory else component, name)
     binary = build_bench(exported, all_public=all_public, memory=memory)
     folder, seed = BUILD / "bench" / name, bench_seed(name)
-    print(f"{name}: seed {seed}, log {folder / 'run.log'}; replay with HERON_SEED={seed}")
+    waves = f", waves {folder / toolchain.wave_file()}" if _waves() else ""
+    print(f"{name}: seed {seed}, log {folder / 'run.log'}{waves}; replay with HERON_SEED={seed}")
     return simulate(binary, test_module, name, folder, seed, tests=tests, params=params, env=env, timeout=timeout)
 
 

@@ -3,6 +3,7 @@
 import gc
 import io
 import json
+import math
 import subprocess
 import sys
 import warnings
@@ -17,7 +18,7 @@ from PIL import Image
 
 import heron
 from hdl.params import Params
-from heron import demo
+from heron import demo, progress
 from heron.annexb import nal_units, vcl_bits
 from heron.cli import app
 from heron.export import make_block
@@ -188,6 +189,7 @@ BAD = {
 @pytest.fixture
 def bad_inputs(tmp_path, clip, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", math.inf)  # a slow machine would say how far it is
     whole = clip.read_bytes()
     (tmp_path / "cut.y4m").write_bytes(whole[:-10])
     (tmp_path / "damaged.y4m").write_bytes(whole.replace(b"FRAME", b"FRAUD"))
@@ -233,12 +235,14 @@ def test_bad_input_is_one_line(bad_inputs, capfd, case):
 
 # Everything is loaded and compiled before the limit falls, so that only the outputs meet it.
 FULL_DISK = """
-import resource, sys
+import math, resource, sys
 import numpy as np
 import heron
+import heron.progress
 from heron.cli import app
 grey = [np.full((16 >> shift, 16 >> shift), 128, np.uint8) for shift in (0, 1, 1)]
 heron.encode([grey], engine="model")
+heron.progress.SECONDS_BETWEEN_LINES = math.inf
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 app(sys.argv[1:])
 """
