@@ -1,9 +1,16 @@
 """All proofs, in the order of the page."""
 
-from verif.formal import arithmetic, axi, emulation, queues, registers
+from verif.formal import arithmetic, axi_read, axi_write, emulation, queues, registers
 from verif.formal.proof import Proof
 
-PROOFS: tuple[Proof, ...] = (*queues.PROOFS, *emulation.PROOFS, *arithmetic.PROOFS, *axi.PROOFS, *registers.PROOFS)
+PROOFS: tuple[Proof, ...] = (
+    *queues.PROOFS,
+    *emulation.PROOFS,
+    *arithmetic.PROOFS,
+    *axi_read.PROOFS,
+    *axi_write.PROOFS,
+    *registers.PROOFS,
+)
 
 
 def find(name: str) -> list[Proof]:
