@@ -281,7 +281,7 @@ def bench_cycles(
 def bench_chip(
     preset: Preset = DEFAULT_PRESET,
     clips: Clips = None,
-    qp: Annotated[int, typer.Option(help="Quantiser.")] = 27,
+    qp: Annotated[int, typer.Option(min=0, max=51, help="Quantiser.")] = 27,
     largest: Annotated[str, typer.Option(metavar="WxH", help="Leave out larger clips.")] = "352x288",
 ) -> None:
     """The chip: cycles over the memory's latency, bytes of the bus, the gap between pictures; into build/bench/chip."""

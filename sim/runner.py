@@ -71,6 +71,7 @@ def run_bench(
     memory: put the memory of sim/axi_memory.py on the component's `m_axi_*` pins.
     Returns the names of the tests that ran. Logs and waves are in build/bench/NAME.
     """
+    __tracebackhide__ = True  # what failed is in the message
     exported = export(axi_memory.WithMemory(component) if memory else component, name)
     binary = build_bench(exported, all_public=all_public, memory=memory)
     folder, seed = BUILD / "bench" / name, bench_seed(name)
@@ -121,6 +122,7 @@ def simulate(
     timeout: float = 600,
 ) -> list[str]:
     """The second half of `run_bench`, on a binary of `build_bench`; logs and waves go to `folder`."""
+    __tracebackhide__ = True  # what failed is in the message
     folder.mkdir(parents=True, exist_ok=True)
     results, log = folder / "results.xml", folder / "run.log"
     results.unlink(missing_ok=True)

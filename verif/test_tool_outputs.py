@@ -233,6 +233,17 @@ def test_bad_input_is_one_line(bad_inputs, capfd, case):
     assert sorted(bad_inputs.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [(["speed", "--size", "3x3"], "must be even"), (["speed", "--frames", "0"], "1"), (["chip", "--qp", "52"], "51")],
+)
+def test_bad_question_to_a_bench(capfd, command, words):
+    """Told before anything is built."""
+    assert run("bench", *command) == 2
+    lines = capfd.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("heron: ") and words in lines[0], lines
+
+
 # Everything is loaded and compiled before the limit falls, so that only the outputs meet it.
 FULL_DISK = """
 import math, resource, sys

@@ -13,9 +13,9 @@ from heron.progress import progress
 def run(preset: str, qp: int, size: tuple[int, int], frames: int) -> float:
     """Times the reference codec on a photograph of a size, compilation left out; prints and returns frames a second."""
     width, height = size
+    encoder = Encoder(width, height, qp=qp, engine="model", preset=preset, name="the picture")
     image = photograph("astronaut.png").resize(size, Image.Resampling.LANCZOS)
     planes = to_yuv(np.asarray(image))
-    encoder = Encoder(width, height, qp=qp, engine="model", preset=preset, name=f"{width}x{height}")
     encoder.encode_picture(planes)
     begin = time.process_time()
     for _ in progress(range(frames), "reference codec", frames):
