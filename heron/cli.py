@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,23 @@ Qps = Annotated[str, typer.Option(metavar="A,B,...", help="Quantisers.")]
 def say(text: str) -> None:
     """A note for the user, apart from the command's output."""
     print(text, file=sys.stderr)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from sim.verilog import git_hash
+
+        print(f"heron {metadata.version('heron')}, commit {git_hash()[:8]}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print version and commit.")
+    ] = False,
+) -> None:
+    """Options of `heron` itself."""
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

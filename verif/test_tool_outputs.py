@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 from fractions import Fraction
+from importlib import metadata
 from pathlib import Path
 
 import av
@@ -320,6 +321,11 @@ def test_exported_chip_knows_its_commit():
         commit = make_block("chip", Params()).git_hash
         gc.collect()  # it is not elaborated, of which Amaranth warns when it goes
     assert f"{commit:08x}" == git_hash()[:8]
+
+
+def test_version_tells_the_commit(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out.split() == ["heron", metadata.version("heron") + ",", "commit", git_hash()[:8]]
 
 
 def test_every_command_has_help(capsys):
