@@ -117,7 +117,7 @@ def junit(summary: Summary) -> bytes:
         failures = sum(result.status == FAILED for result in results)
         errors = sum(not result.passed for result in results) - failures
         total = sum(result.seconds for result in results)
-        done = [result.seed for result in results]
+        done = {result.seed for result in results}
         missing = [seed for planned, seed in summary.planned if planned == name and seed not in done]
         numbers = len(results) + len(missing), failures, errors, len(missing)
         counts = dict(zip(("tests", "failures", "errors", "skipped"), map(str, numbers)))
