@@ -51,7 +51,10 @@ class SplitterProperties(Properties):
 
 
 class BeatQueueProperties(Properties):
-    """Beats come out in order and whole, those that were promised in spite of any drop."""
+    """Beats come out in order and whole, those that were promised in spite of any drop.
+
+    Of what is assumed, the first is a property of chip.write_port.
+    """
 
     def check(self):
         m, dut = self.m, self.dut
@@ -126,6 +129,9 @@ class WritePortProperties(Properties):
         self.always("no gap inside a burst", ~self.before(w.valid & w.ready & ~w.payload.last) | w.valid)
         self.always("at most BURSTS of an ID without an answer", all_of(count <= dut.BURSTS for count in counts))
         self.always("no burst is raised in stop", ~raised | ~self.before(dut.stop))
+        queues = [self.submodule(f"queue_{k}") for k in range(2)]
+        waiting = all_of(queue.promise <= Mux(queue.drop, 0, queue.waiting) for queue in queues)
+        self.always("promised are beats that wait, and none in a drop", waiting)
         failed = self._errors()
         quiet = ~aw.valid & ~w.valid & (counts[0] == 0) & (counts[1] == 0)
         self.always("idle when nothing is under way", ~dut.idle | quiet)
@@ -279,6 +285,9 @@ WRITE = Proof(
         Defect("last is the beat that AW tells", "last.eq(beat == current.len)", "last.eq(beat >= current.len - 1)"),
         Defect("no gap inside a burst", "order.o.ready.eq(free & last)", "order.o.ready.eq(free)"),
         Defect("at most BURSTS of an ID without an answer", " & trackers[k].i.ready", ""),
+        Defect(
+            "promised are beats that wait, and none in a drop", " & (queues[k].waiting >= bursts[k].payload.beats)", ""
+        ),
         Defect("no burst is raised in stop", "order.i.ready & ~self.stop", "order.i.ready"),
         Defect(
             "the first error is told, and no other", "error.valid.eq(wrong & ~failed.any())", "error.valid.eq(wrong)"
