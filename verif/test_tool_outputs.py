@@ -4,6 +4,7 @@ import gc
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 import warnings
@@ -297,6 +298,15 @@ def test_demo_leaves_its_files(tmp_path):
     assert json.loads((tmp_path / "report.json").read_text()) == report and report["frames"] == 8
     with Image.open(tmp_path / "demo.png") as picture:
         assert picture.width > 3 * 2 * 352
+
+
+def test_everything_generated_is_in_one_folder(tmp_path):
+    """HERON_BUILD moves the simulations, and what numba compiles of the reference codec."""
+    code = "import numba, sim.toolchain, verif.reference; print(numba.config.CACHE_DIR, sim.toolchain.BUILD)"
+    environment = os.environ | {"HERON_BUILD": str(tmp_path)}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    cache, build = map(Path, result.stdout.split())
+    assert cache.parent == tmp_path / "numba" and build == tmp_path
 
 
 def test_doctor_names_the_package(tmp_path):
