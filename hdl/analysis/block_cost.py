@@ -9,6 +9,7 @@ from hdl.analysis.forward_dct import DctBlock, ForwardDct
 from hdl.analysis.residual_store import ResidualStore
 from hdl.analysis.subblock_search import RESIDUAL
 from hdl.common.streams import Fifo, connect
+from hdl.params import Params
 
 
 class Tag(data.Struct):
@@ -48,7 +49,8 @@ class BlockCost(wiring.Component):
     ResidualStore, CoefficientCost.
     """
 
-    def __init__(self):
+    def __init__(self, p: Params):
+        self.p = p
         super().__init__(
             {
                 "i": In(stream.Signature(Winner)),
@@ -68,7 +70,7 @@ class BlockCost(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.store = store = ResidualStore()
-        m.submodules.dct = dct = ForwardDct()
+        m.submodules.dct = dct = ForwardDct(self.p)
         m.submodules.cost = cost = CoefficientCost()
         m.submodules.queue = queue = Fifo(Winner, NODES)
         m.submodules.tags = tags = Fifo(Tag, 4)

@@ -9,6 +9,7 @@ from hdl.analysis.ctu import delayed
 from hdl.analysis.residual_store import FOLDED, quarter_position
 from hdl.common.rom import rom
 from hdl.intra.adders import sum_tree
+from hdl.params import Params
 from hdl.reconstruction.matrices import dct
 
 
@@ -84,10 +85,12 @@ class ForwardDct(wiring.Component):
     four a cycle: rows 4 * o_group .. + 3 of column `o_column` of `o_block`; `o_last` ends the block.
     Throughput: N * N / 2 cycles a block while there is a next one; a smaller one after a larger waits for the
     difference of N / 4. A single block takes N * N / 2 + N / 2 + 20.
-    Arithmetic: exact; 16 bit between the passes; rounding shifts log2 N - 1 and log2 N + 6. Cost: 42 DSP, 4 EBR.
+    Arithmetic: exact; 16 bit between the passes; rounding shifts log2 N - 1 and log2 N + 6. Cost: 42 DSP, 4 EBR;
+    22 DSP where the largest transform is 16x16.
     """
 
-    def __init__(self):
+    def __init__(self, p: Params):
+        self.rows = 1 << p.max_tb_log2_size
         super().__init__(
             {
                 "i": In(stream.Signature(DctBlock)),
@@ -210,7 +213,7 @@ class ForwardDct(wiring.Component):
         coefficients = CoefficientRom(m, steps[3], steps[4])
         totals = self._multiples_of_4(m, operands.pop("zero"), steps, valids, finishing, coefficients)
         late = {name: delayed(m, operand, 2, f"late_{name}") for name, operand in operands.items()}
-        for k in range(32):
+        for k in range(self.rows):
             if k % 4:
                 products = []
                 for name in ("near", "far") if k & 1 else ("two",):
@@ -251,7 +254,7 @@ class ForwardDct(wiring.Component):
         for k in (4, 12):
             early = coefficients.entry(k, "pair", late=0)
             late = coefficients.entry(k + 16, "pair", late=1)
-            coefficient = Mux(steps[4].step[0], early, late)
+            coefficient = Mux(steps[4].step[0], early, late) if self.rows == 32 else early
             product = Signal(signed(28), name=f"product_{k}_pair", reset_less=True)
             high = (pair_difference >> 1) * coefficient
             m.d.sync += product.eq((high << 1) + Mux(pair_difference[0], coefficient, 0))
@@ -284,9 +287,11 @@ class ForwardDct(wiring.Component):
         totals = {}
         early = ((0, zero, None), (4, products[0], None), (8, eight, eight_negated), (12, products[1], None))
         for k, product, negated in (*early, (16, sixteen, sixteen_negated)):
-            totals[k], _ = self._running(m, k, [product], valids[5] & steps[5].step[0], finishing, negated)
+            if k < self.rows:
+                totals[k], _ = self._running(m, k, [product], valids[5] & steps[5].step[0], finishing, negated)
         for k, product, negated in ((20, products[0], None), (24, eight, eight_negated), (28, products[1], None)):
-            _, totals[k] = self._running(m, k, [product], valids[6] & steps[6].step[0], finishing, negated)
+            if k < self.rows:
+                _, totals[k] = self._running(m, k, [product], valids[6] & steps[6].step[0], finishing, negated)
         return totals
 
     def _leave(self, m, totals, ending, finishing):
@@ -308,7 +313,7 @@ class ForwardDct(wiring.Component):
         o_group = delayed(m, group, 2, "group")
         for lane in range(4):
             picked, rounded = (Signal(signed(24), name=f"{of}_{lane}", reset_less=True) for of in ("picked", "rounded"))
-            m.d.sync += picked.eq(Array(held[4 * g + lane] for g in range(8))[group])
+            m.d.sync += picked.eq(Array(held[4 * g + lane] for g in range(self.rows // 4))[group])
             m.d.comb += rounded.eq(picked + Mux(shifting.second, 1 << 7, 1))
             m.d.sync += self.o_coefficients[lane].eq(Mux(shifting.second, rounded[8:], rounded[1:17]))
         m.d.comb += [

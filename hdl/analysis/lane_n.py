@@ -58,7 +58,7 @@ class LaneN(wiring.Component):
         m.submodules.store = store = SourceStore(self.p)
         m.submodules.references = references = ReferencePair(self.p)
         m.submodules.search = search = BlockSearch()
-        m.submodules.costs = costs = BlockCost()
+        m.submodules.costs = costs = BlockCost(self.p)
         m.submodules.leaves = leaves = Fifo(Leaf, 16)
         m.submodules.quarters = quarters = Fifo(SUM, 2 * NODES)  # each has a node behind `costs`: never full
         connect(m, references.o, search.i)

@@ -78,7 +78,7 @@ class Reconstruction(wiring.Component):
         m.submodules.store = store = ReconstructionStore(self.p)
         m.submodules.availability = availability = Availability(self.p)
         m.submodules.prediction = prediction = Prediction(self.p)
-        m.submodules.loop = loop = ResidualLoop()
+        m.submodules.loop = loop = ResidualLoop(self.p)
 
         m.submodules.edges = edges = ModeEdges(self.p)
 

@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from hdl.common.arithmetic import clip
+from hdl.params import Params
 from hdl.payloads import CoefficientGroup
 from hdl.reconstruction.group_order import GroupOrder
 from hdl.reconstruction.mode_choice import MODE_COSTS, GroupTag, ModeChoice, Outcome
@@ -78,9 +79,13 @@ class ResidualLoop(wiring.Component):
     r_small: Out(1)
     r_block: Out(BLOCK)
 
+    def __init__(self, p: Params):
+        self.p = p
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
-        m.submodules.transform = transform = TransformUnit()
+        m.submodules.transform = transform = TransformUnit(self.p)
         m.submodules.forward4x4 = forward4x4 = Transform4x4(is_inverse=False)
         m.submodules.inverse4x4 = inverse4x4 = Transform4x4(is_inverse=True)
         m.submodules.quantizer = quantizer = Quantizer()

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from hdl.common.rom import rom
 from hdl.intra.adders import sum_tree
+from hdl.params import Params
 from hdl.reconstruction.matrices import dct
 
 LANES = data.ArrayLayout(signed(16), 8)
@@ -71,7 +72,8 @@ class TransformEngine(wiring.Component):
     allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
     cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
     Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
-    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP.
+    log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 44 where
+    the largest transform is 16x16.
     """
 
     latency = 5
@@ -82,6 +84,10 @@ class TransformEngine(wiring.Component):
     o_valid: Out(1)
     o_step: Out(Step)
     o_lanes: Out(LANES)
+
+    def __init__(self, p: Params):
+        self.p, self.ages = p, 1 << p.max_tb_log2_size - 3
+        super().__init__()
 
     def elaborate(self, platform):
         m = Module()
@@ -128,12 +134,12 @@ class TransformEngine(wiring.Component):
         """Stage 1: the operands of a whole vector, by age and lane."""
         operands = {}
         for lane, value in enumerate(values):
-            for age in range(4):
+            for age in range(self.ages):
                 name = f"{group}_{lane}_{age}"
                 operands[age, lane] = Signal(value.shape(), name=f"operand_{name}", reset_less=True)
                 with m.If(ending):
                     m.d.sync += operands[age, lane].eq(value)
-                if age < 3:
+                if age < self.ages - 1:
                     entered = Signal(value.shape(), name=f"entered_{name}", reset_less=True)
                     with m.If(self.i_valid):
                         m.d.sync += entered.eq(value)
@@ -148,7 +154,7 @@ class TransformEngine(wiring.Component):
         products = []
         for (age, lane), operand in operands.items():
             values, largest = [0] * 16, [1, 1]
-            for size, first in ((32, 0), (16, 8), (8, 12)):
+            for size, first in ((32, 0), (16, 8), (8, 12))[5 - self.p.max_tb_log2_size :]:
                 for inverse in (0, 1):
                     for step in range(size // 8):
                         value = coefficient(group, i, age, lane, size, step, bool(inverse))

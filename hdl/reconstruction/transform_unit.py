@@ -4,6 +4,7 @@ from amaranth import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.params import Params
 from hdl.reconstruction.transform_buffer import SUBBLOCK, Place, TransformBuffer
 from hdl.reconstruction.transform_engine import Step, TransformEngine
 
@@ -38,10 +39,14 @@ class TransformUnit(wiring.Component):
     chroma_log2_size: In(3)
     busy: Out(1)
 
+    def __init__(self, p: Params):
+        self.p = p
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.buffer = buffer = TransformBuffer()
-        m.submodules.engine = engine = TransformEngine()
+        m.submodules.engine = engine = TransformEngine(self.p)
 
         second, inverse, issuing = Signal(), Signal(), Signal()
         c_idx, vector, step = Signal(2), Signal(5), Signal(2)

@@ -14,7 +14,8 @@ from cocotb.utils import get_sim_time
 from hdl.analysis.forward_dct import DctBlock, ForwardDct
 from hdl.analysis.residual_store import FOLDED, ResidualStore
 from hdl.analysis.subblock_search import RESIDUAL
-from sim.runner import run_bench
+from hdl.params import Params
+from sim.runner import bench_params, run_bench
 from verif.bench.payload import Packer
 from verif.bench.streams import CLOCK_NS, start
 from verif.reference import transform
@@ -39,10 +40,14 @@ class DctPair(wiring.Component):
     o_last: Out(1)
     o_coefficients: Out(FOLDED)
 
+    def __init__(self, p: Params):
+        self.p = p
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         m.submodules.store = store = ResidualStore()
-        m.submodules.dct = dct = ForwardDct()
+        m.submodules.dct = dct = ForwardDct(self.p)
         for port in ("w_valid", "w_buffer", "w_log2_size", "w_x", "w_y", "w_residual"):
             m.d.comb += getattr(store, port).eq(getattr(self, port))
         m.d.comb += [
@@ -101,7 +106,8 @@ async def forward(dut):
     await start(dut)
     edge, part_of, block = RisingEdge(dut.clk), Packer(RESIDUAL), Packer(DctBlock)
     dut.w_valid.value = dut.start.value = 0
-    sizes = (3, 3, 3, 4, 5, 3, 4, 3, 5, 5, 4, 4)
+    largest = Params(**bench_params()).max_tb_log2_size
+    sizes = [min(log2, largest) for log2 in (3, 3, 3, 4, 5, 3, 4, 3, 5, 5, 4, 4)]
     blocks = [(log2, each) for log2 in sizes for each in residuals(1 << log2)]
     expected = [(log2, k % 52, transformed(each, log2)) for k, (log2, each) in enumerate(blocks)]
     done = []
@@ -124,10 +130,11 @@ async def forward(dut):
         dut.start.value = 0
     await collecting
     # Rows of two blocks, then their columns: no cycle is lost.
-    large = [k for k in range(len(blocks) - 2) if all(blocks[k + i][0] == 5 for i in range(3))]
-    assert min(done[k + 2] - done[k] for k in large) == 1024
+    large = [k for k in range(len(blocks) - 2) if all(blocks[k + i][0] == largest for i in range(3))]
+    assert min(done[k + 2] - done[k] for k in large) == 1 << 2 * largest
 
 
-@pytest.mark.parametrize("name", ["forward_dct"])
-def test_forward_dct(name):
-    run_bench(DctPair(), __name__, name, tests=1)
+@pytest.mark.parametrize("ctb_log2_size", (4, 5))
+def test_forward_dct(ctb_log2_size):
+    p = Params(ctb_log2_size=ctb_log2_size)
+    run_bench(DctPair(p), __name__, f"forward_dct_{p.ctb_size}", tests=1, params=p.to_json())

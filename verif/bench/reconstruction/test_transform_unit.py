@@ -4,11 +4,13 @@ import random
 
 import cocotb
 import numpy as np
+import pytest
 from cocotb.triggers import RisingEdge
 
+from hdl.params import Params
 from hdl.reconstruction.transform_buffer import SUBBLOCK, Place, TransformBuffer
 from hdl.reconstruction.transform_unit import TransformUnit
-from sim.runner import run_bench
+from sim.runner import bench_params, run_bench
 from verif.bench.payload import Packer
 from verif.bench.streams import start
 from verif.reference import transform
@@ -89,13 +91,13 @@ class Driver:
 
 @cocotb.test()
 async def transforms(dut):
-    driver, rng = Driver(dut), random
+    driver, rng, largest = Driver(dut), random, Params(**bench_params()).max_tb_log2_size
     await start(dut, upset=0)
     for trial in range(120):
         first = (1, 1, 1, 6, 6, 7, 9, 9, 14)
         blocks = rng.choice((1, 6, 7, 8, 9, 10, 14)) if trial >= len(first) else first[trial]
         luma = rng.choice((3, 4, 5)) if trial >= len(first) else (3, 4, 5, 4, 5, 5, 3, 5, 4)[trial]
-        luma = max(luma, 4) if blocks & 6 else luma
+        luma = min(max(luma, 4) if blocks & 6 else luma, largest)
         chroma = max(luma - 1, 3)
         inverse = bool(rng.randrange(2))
         sent = {c: data(rng, chroma if c in (1, 2) else luma, inverse) for c in range(4) if blocks >> c & 1}
@@ -113,5 +115,7 @@ async def transforms(dut):
             assert np.array_equal(got, expected), f"{inverse=} {blocks=} {luma=} {c=}\n{got - expected}"
 
 
-def test_transform_unit():
-    run_bench(TransformUnit(), __name__, "transform_unit", tests=1)
+@pytest.mark.parametrize("ctb_log2_size", (4, 5))
+def test_transform_unit(ctb_log2_size):
+    p = Params(ctb_log2_size=ctb_log2_size)
+    run_bench(TransformUnit(p), __name__, f"transform_unit_{p.ctb_size}", tests=1, params=p.to_json())
