@@ -184,6 +184,7 @@ BOARDS = {
     board.name: board
     for board in (
         FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6),
+        FpgaBoard(name="ulx3s_85f_ctu16", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6, preset="ctu16"),
         FpgaBoard(name="rfsoc4x2", platform=RFSoC4x2Platform, top=Rfsoc4x2, clock_hz=100e6),
     )
 }
