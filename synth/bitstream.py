@@ -54,6 +54,10 @@ class Placed:
     utilization: dict
 
 
+class NoRoutes(ToolError):
+    """The router gets no further: another seed may."""
+
+
 class Build:
     """A design on a board, in `folder`; each step takes what the step before left there.
 
@@ -114,7 +118,7 @@ class Build:
                         text = log.read_text(errors="replace") if log.exists() else ""
                         follow(last_line(text))
                         if is_stuck(text):
-                            raise ToolError(f"nextpnr finds no routes, see iter= in {log}")
+                            raise NoRoutes(f"nextpnr finds no routes, see iter= in {log}")
                 except BaseException:
                     run.kill()
                     raise
@@ -186,7 +190,7 @@ def result(board: FpgaBoard, area: Area, placements: list[Placed], chosen: Place
         "preset": board.preset,
         "clock_mhz": board.clock_hz / 1e6,
         **area.to_json(),
-        "fmax_mhz": {str(each.seed): each.fmax_mhz for each in placements},
+        "fmax_mhz": {str(each.seed): each.fmax_mhz for each in placements},  # without those that found no routes
         "fmax_median_mhz": statistics.median(each.fmax_mhz for each in placements),
         "seed": chosen.seed,
         "utilization": chosen.utilization,
@@ -218,7 +222,11 @@ def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
 
         def place(seed):
             work, name = partial(job.place, seed), f"place and route, seed {seed}"
-            return step(name, work, lambda placed: f"{placed.fmax_mhz:.1f} MHz")
+            try:
+                return step(name, work, lambda placed: f"{placed.fmax_mhz:.1f} MHz")
+            except NoRoutes as error:
+                console.print(f"{name}: {error}")
+                return None
 
         console.print(f"{board.name}, preset {board.preset}, {board.clock_hz / 1e6:g} MHz; logs in {job.folder}")
         area = step(
@@ -235,12 +243,15 @@ def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
                 stopped.set()
                 pool.shutdown(cancel_futures=True)
                 raise
-        placements = [seed.result() for seed in running]
+        placements = [found for seed in running if (found := seed.result())]
+        if not placements:
+            log = job.file("log", seeds[0])
+            raise ToolError(f"nextpnr finds no routes with any of {len(seeds)} seeds, see iter= in {log}")
         chosen = max(placements, key=lambda each: each.fmax_mhz)
         if chosen.fmax_mhz < (1 + MARGIN) * board.clock_hz / 1e6:
             raise ToolError(
-                f"the best of {len(seeds)} seeds reaches {chosen.fmax_mhz:.1f} MHz, not {board.clock_hz / 1e6:g} MHz "
-                f"and {MARGIN:.0%}: lower clock_hz of {board.name} in synth/boards.py"
+                f"the best of {len(placements)} seeds reaches {chosen.fmax_mhz:.1f} MHz, not "
+                f"{board.clock_hz / 1e6:g} MHz and {MARGIN:.0%}: lower clock_hz of {board.name} in synth/boards.py"
             )
         step(
             f"bitstream of seed {chosen.seed}",

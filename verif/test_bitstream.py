@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 
 from sim.toolchain import ToolError
-from synth.bitstream import Build, Placed, build, is_stuck, placed
+from synth.bitstream import Build, NoRoutes, Placed, build, is_stuck, placed
 from synth.boards import BOARDS, find, pll
 from synth.ecp5 import Area
 from synth.timing import distinct, places, read_sdf, slowest
@@ -128,6 +128,28 @@ class Failing(Slow):
         while True:
             follow("placing")
             time.sleep(0.01)
+
+
+class Crowded(Slow):
+    """Seeds in `stuck` find no routes."""
+
+    stuck = ()
+
+    def place(self, seed, follow):
+        if seed in self.stuck:
+            raise NoRoutes("nextpnr finds no routes")
+        return super().place(seed)
+
+
+def test_seeds_without_routes(tmp_path):
+    """Others do; the median is of those."""
+    job = Crowded(40e6, tmp_path)
+    job.stuck = 1, 3
+    report = build(job, (1, 2, 3), Console(quiet=True))
+    assert (report["seed"], report["fmax_mhz"], report["fmax_median_mhz"]) == (2, {"2": 42.0}, 42.0)
+    job.stuck = 1, 2, 3
+    with pytest.raises(ToolError, match=r"^nextpnr finds no routes with any of 3 seeds, see iter= in .*seed1\.log$"):
+        build(job, (1, 2, 3), Console(quiet=True))
 
 
 @pytest.mark.parametrize("bad", [1, 2, 3])
