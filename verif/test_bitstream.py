@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from rich.console import Console
 
 from sim.toolchain import ToolError
-from synth.bitstream import Build, NoRoutes, Placed, build, is_stuck, placed
+from synth.bitstream import PATIENCE, Build, NoRoutes, Placed, build, is_stuck, placed
 from synth.boards import BOARDS, find, pll
 from synth.ecp5 import Area
 from synth.timing import distinct, places, read_sdf, slowest
@@ -171,9 +171,9 @@ def test_a_router_that_is_stuck():
 
     assert not is_stuck(log([]))
     assert not is_stuck(log(range(900, 0, -1)))
-    assert not is_stuck(log([500, 400, *[450] * 9]))
-    assert is_stuck(log([500, 400, *[450] * 10]))
-    assert not is_stuck(log([500, 400, *[450] * 9, 399]))
+    assert not is_stuck(log([500, 400, *[450] * (PATIENCE - 1)]))
+    assert is_stuck(log([500, 400, *[450] * PATIENCE]))
+    assert not is_stuck(log([500, 400, *[450] * (PATIENCE - 1), 399]))
 
 
 def test_report_of_nextpnr():
