@@ -159,7 +159,10 @@ class Rfsoc4x2(Top):
 
 @dataclass(frozen=True, kw_only=True)
 class FpgaBoard:
-    """A board: its platform, the top of a design on it, the clock of that, and the preset of the core."""
+    """A board: its platform, the top of a design on it, the clock of that, and the preset of the core.
+
+    A design without routes has an entry too, of the goal.
+    """
 
     name: str
     platform: Callable
@@ -183,8 +186,8 @@ class FpgaBoard:
 BOARDS = {
     board.name: board
     for board in (
-        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6),
-        FpgaBoard(name="ulx3s_85f_ctu16", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6, preset="ctu16"),
+        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6, preset="ctu16"),
+        FpgaBoard(name="ulx3s_85f_ctu32", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=31.25e6, preset="ctu32"),
         FpgaBoard(name="rfsoc4x2", platform=RFSoC4x2Platform, top=Rfsoc4x2, clock_hz=100e6),
     )
 }

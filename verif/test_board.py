@@ -9,6 +9,7 @@ import pytest
 from serial.tools import list_ports
 
 from hdl.board import self_test
+from heron.board.ports import BOARDS
 from heron.board.vectors import VECTORS
 from heron.cli import app
 from heron.clip import photograph, to_yuv
@@ -46,13 +47,14 @@ def test_encode_over_a_bad_line(tmp_path, clip, capfd):
     files = ("-o", out, "--report", report_path)
     assert run("board", "encode", clip, *files, "--port", LINE, "--qp", 30, "--hash", "--check") == 0
     wanted_path = tmp_path / "m.json"
+    preset = BOARDS["ulx3s_85f"]
     files = ("-o", model, "--report", wanted_path)
-    assert run("encode", clip, *files, "--engine", "model", "--qp", 30, "--hash") == 0
+    assert run("encode", clip, *files, "--engine", "model", "--preset", preset, "--qp", 30, "--hash") == 0
     data, report, wanted = out.read_bytes(), json.loads(report_path.read_text()), json.loads(wanted_path.read_text())
     assert data == model.read_bytes()
     assert (report["psnr"], report["bits"]) == (wanted["psnr"], wanted["bits"])
     assert report["repeated"] > 0 and report["damaged"] > 0 and report["checked"]
-    assert (report["engine"], report["preset"], report["frames"]) == ("board", "ctu32", 1)
+    assert (report["engine"], report["preset"], report["frames"]) == ("board", preset, 1)
     output = capfd.readouterr().out
     assert output.index("git hash") < output.index("preset") < output.index("clock") < output.index("line:")
 
