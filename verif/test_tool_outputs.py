@@ -326,6 +326,28 @@ def test_verilog_is_the_same_twice(tmp_path, capfd):
     assert "no block 'nothing'" in capfd.readouterr().err and not (tmp_path / "c").exists()
 
 
+GIVEN_UP = """
+from amaranth import Module
+from amaranth.lib import wiring
+from sim.verilog import export
+class Interrupted(wiring.Component):
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.inner = Module()
+        raise KeyboardInterrupt
+try:
+    export(Interrupted({}), "interrupted")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupted_export_is_silent():
+    """Amaranth warns of every block that is made and not used."""
+    result = subprocess.run([sys.executable, "-c", GIVEN_UP], capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("interrupted\n", "")
+
+
 def test_exported_chip_knows_its_commit():
     with warnings.catch_warnings(action="ignore", category=UnusedElaboratable):
         commit = make_block("chip", Params()).git_hash
