@@ -91,8 +91,9 @@ class Build:
         return count(count_cells(json.loads(netlist.read_text())))
 
     def place(self, seed: int, follow=lambda line: None) -> Placed:
-        """Place and route with `seed`; kept as the netlist is. Only places are chosen by timing: routes that are find
-        no room in a crowded device.
+        """Place and route with `seed`; kept as the netlist is.
+
+        Timing chooses the places alone: a router that looks at it too finds no room in a crowded device.
 
         `follow` is given the log's last line every second, and stops it by raising.
         """
@@ -106,9 +107,11 @@ class Build:
             self._nextpnr(self.file("place.log", seed), follow, *place)
             route = ("--json", cells.name, "--no-pack", "--no-place", "--no-tmdriv", "--sdf", delays.name)
             route = (*route, "--report", report.name, "--textcfg", part.name)
-            self._nextpnr(self.file("log", seed), follow, *route)
+            try:
+                self._nextpnr(self.file("log", seed), follow, *route)
+            finally:
+                cells.unlink()
             part.rename(config)
-            cells.unlink()
         return placed(seed, json.loads(report.read_text()), self.board.clock_hz)
 
     def _nextpnr(self, log: Path, follow, *arguments: str) -> None:
@@ -223,9 +226,11 @@ def build(job: Build, seeds: tuple[int, ...], console: Console) -> dict:
                 if stopped.is_set():
                     raise ToolError(f"{name}: stopped")
 
-            outcome = work(follow)
+            try:
+                outcome = work(follow)
+            finally:
+                progress.remove_task(task)
             console.print(f"{name}: {time.monotonic() - began:.0f} s, {describe(outcome)}")
-            progress.remove_task(task)
             return outcome
 
         def place(seed):

@@ -159,10 +159,7 @@ class Rfsoc4x2(Top):
 
 @dataclass(frozen=True, kw_only=True)
 class FpgaBoard:
-    """A board: its platform, the top of a design on it, the clock of that, and the preset of the core.
-
-    A design without routes has an entry too, of the goal.
-    """
+    """A board: its platform, the top of a design on it, the clock of that, and the preset of the core."""
 
     name: str
     platform: Callable

@@ -9,12 +9,15 @@ from amaranth import Cat, Module, Mux
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hdl.common.rom import rom
 from sim import toolchain
 from synth import xilinx
 from synth.blocks import BLOCKS, Block, find
 from synth.chains import close
+from synth.copies import copy
 from synth.ecp5 import Area, count, count_cells, synthesize
 from synth.fold import fold
+from synth.netlist import readers
 from synth.report import check, page
 
 
@@ -107,6 +110,46 @@ def prove_equal(before: dict, after: dict, folder) -> bool:
         miter -equiv -make_assert gold gate miter; hierarchy -top miter; proc; flatten; sat -verify -prove-asserts"""
     run = subprocess.run([str(toolchain.yosys()), "-q", "-p", "; ".join(script.splitlines())], cwd=folder)
     return run.returncode == 0
+
+
+class Coefficients(wiring.Component):
+    """Three products with entries of one table, which is read besides."""
+
+    address: In(4)
+    a: In(data.ArrayLayout(9, 3))
+    products: Out(data.ArrayLayout(18, 3))
+    entry: Out(8)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.comb += self.entry.eq(rom([k * 40_503 >> 5 & 0xFF for k in range(16)], self.address, 8))
+        m.d.sync += [self.products[k].eq(self.a[k] * Cat(self.entry, 1)) for k in range(3)]
+        return m
+
+
+def test_copies(tmp_path):
+    """One more LUT for each multiplier and bit, of the same function of the same inputs."""
+    synthesize(Coefficients(), tmp_path)
+    mapped = (tmp_path / "mapped.json").read_text()
+    before, after = json.loads(mapped)["modules"]["top"], copy(json.loads(mapped))["modules"]["top"]
+    tables = [cell for cell in before["cells"].values() if cell["type"] == "LUT4"]
+    assert len(tables) == 8
+    old, new = readers(before), readers(after)
+
+    def multipliers(found):
+        return {name for name, _ in found if name in after["cells"] and after["cells"][name]["type"] == "MULT18X18D"}
+
+    for lut in tables:
+        (net,) = lut["connections"]["Z"]
+        assert len(multipliers(old[net])) == 3 and not multipliers(new[net])
+        assert old[net] - new[net] == {(reader, pin) for reader, pin in old[net] if reader in multipliers(old[net])}
+        for reader, pin in old[net] - new[net]:
+            (own,) = after["cells"][reader]["connections"][pin]
+            (driver,) = (each for each in after["cells"].values() if each["connections"].get("Z") == [own])
+            assert driver["parameters"] == lut["parameters"]
+            assert driver["connections"] | {"Z": [net]} == lut["connections"]
+            assert {each for each, _ in new[own]} == {reader}
+    assert len(after["cells"]) == len(before["cells"]) + 3 * 8
 
 
 def test_count():

@@ -42,7 +42,7 @@ def kind_of(value: int) -> int:
     return (abs(value) == 36) | (abs(value) == 83) << 1 | (value < 0) << 2
 
 
-class CoefficientRom:
+class CoefficientTables:
     """Matrix entries by size and step: there a cycle after `steps[late]`.
 
     In logic, a table of four inputs a bit, which stays beside its multiplier; block RAM is far from most of them.
@@ -210,7 +210,7 @@ class ForwardDct(wiring.Component):
         ):
             operands[name] = Signal(signed(width), name=f"operand_{name}", reset_less=True)
             m.d.sync += operands[name].eq(value)
-        coefficients = CoefficientRom(m, steps[3], steps[4])
+        coefficients = CoefficientTables(m, steps[3], steps[4])
         totals = self._multiples_of_4(m, operands.pop("zero"), steps, valids, finishing, coefficients)
         late = {name: delayed(m, operand, 2, f"late_{name}") for name, operand in operands.items()}
         for k in range(self.rows):

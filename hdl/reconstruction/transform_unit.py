@@ -19,7 +19,8 @@ class TransformUnit(wiring.Component):
     `start`, if they are there before they are read: rows of a block follow each other from the cycle after `start`.
 
     `start` runs the forward (rows first) or the `inverse` (columns first) transform over the blocks whose bit in
-    `blocks` is 1; sizes are `luma_log2_size` (3..5) and `chroma_log2_size` (3..4), stable until `busy` falls.
+    `blocks` is 1; sizes are `luma_log2_size` (3..MaxTbLog2SizeY) and `chroma_log2_size` (3..4), stable until
+    `busy` falls.
     Forward: from and to region 0, both transposed: element (r, c) is residual or coefficient of column r, row c.
     Inverse: from and to region 1, not transposed.
 
