@@ -26,7 +26,8 @@ def design() -> Mutated:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Instead of build/mutate."""
+    """Instead of verif/mutate/records and build/mutate."""
+    monkeypatch.setattr(judge, "RECORDS", tmp_path)
     monkeypatch.setattr(judge, "FOLDER", tmp_path)
     return tmp_path
 

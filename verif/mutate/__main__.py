@@ -47,7 +47,7 @@ def main(
     mutant: Annotated[int | None, typer.Option(help="Only run this one of BLOCK, and show its log.")] = None,
     waves: Annotated[bool, typer.Option("--waves", help="With --mutant, leave a wave file.")] = False,
 ):
-    """Judge mutants of hdl/ by the benches; what is known from build/mutate is not done again."""
+    """Judge mutants of hdl/ by the benches; what verif/mutate/records tells is not done again."""
     for variable in ("HERON_SEED", "HERON_TESTS", "HERON_WAVES"):
         os.environ.pop(variable, None)
     known, complaints = judges(find_benches())

@@ -1,4 +1,4 @@
-"""Runs mutants against their bench and keeps what came of each in build/mutate/BLOCK.json, from where it goes on."""
+"""Runs mutants against their bench and keeps what came of each in verif/mutate/records, from where it goes on, on any machine."""
 
 import contextlib
 import json
@@ -20,6 +20,7 @@ from verif.mutate.simulation import Simulation
 KILLED, EQUIVALENT, INSPECTED, SURVIVED = "killed", "equivalent", "equivalent by inspection", "survived"
 INSPECTION = Path(__file__).with_name("inspection.json")
 """Mutants that a person showed to change nothing: block, then Mutant.identity, then the reason."""
+RECORDS = Path(__file__).with_name("records")
 TIMEOUT_FACTOR, TIMEOUT_SECONDS = 5, 60
 """A mutant may take so many times what the design takes, and so many seconds more."""
 CLEAN_TIMEOUT = 3600
@@ -37,7 +38,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Record:
-    """build/mutate/BLOCK.json: `design` and `bench_version` tell whether it still holds."""
+    """RECORDS/BLOCK.json: `design` and `bench_version` tell whether it still holds."""
 
     block: str
     bench: str
@@ -52,10 +53,13 @@ class Record:
 
     @classmethod
     def path(cls, block: str) -> Path:
-        return FOLDER / f"{block}.json"
+        return RECORDS / f"{block}.json"
 
     def write(self) -> None:
-        write_file(self.path(self.block), json.dumps(asdict(self), indent=1) + "\n")
+        fields = asdict(self)
+        verdicts = ",\n  ".join(json.dumps(each) for each in fields.pop("verdicts"))
+        lines = [*(f'"{name}": {json.dumps(value)}' for name, value in fields.items()), f'"verdicts": [\n  {verdicts}]']
+        write_file(self.path(self.block), "{" + ",\n ".join(lines) + "}\n")
 
     @classmethod
     def read(cls, block: str) -> "Record | None":
