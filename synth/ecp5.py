@@ -13,7 +13,7 @@ from sim import toolchain
 from sim.verilog import export
 from synth.chains import close
 from synth.copies import copy
-from synth.fold import fold
+from synth.fold import fold, spread
 from synth.products import register
 
 FOLDER = Path(__file__).parent
@@ -78,7 +78,7 @@ def run_yosys(folder: Path, read: str = "read_verilog top.v") -> dict:
 
 def netlist(folder: Path) -> dict:
     """What synthesis left in `folder`, after the passes of fold, chains, products and copies."""
-    return copy(register(close(fold(json.loads((folder / "mapped.json").read_text())))))
+    return spread(copy(register(close(fold(json.loads((folder / "mapped.json").read_text()))))))
 
 
 def count_cells(netlist: dict) -> dict[str, int]:

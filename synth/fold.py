@@ -61,16 +61,51 @@ def _join(carry: dict, slot: str, lut: dict, net) -> tuple[int, list] | None:
     variables = [each for each in dict.fromkeys(outer + inner) if each not in CONSTANTS and each != net]
     if len(variables) > len(PINS):
         return None
-    outer_init, inner_init = int(carry["parameters"][f"INIT{slot}"], 2), int(lut["parameters"]["INIT"], 2)
-    propagate, generate = [], []
+    inner_init = int(lut["parameters"]["INIT"], 2)
+    rows = []
     for values in product((0, 1), repeat=len(variables)):
         known = CONSTANTS | dict(zip(variables, values))
         known[net] = _look_up(inner_init, [known[each] for each in inner])
-        pins = [known[each] for each in outer]
-        propagate.append(_look_up(outer_init, pins))
-        generate.append(_look_up(outer_init, [*pins[:2], 0, 0]))
-    found = _arrange(tuple(propagate), tuple(generate))
-    return found and (found[0], [variables[k] if k < len(variables) else "1" for k in found[1]])
+        rows.append([known[each] for each in outer])
+    found = arrangements(*_tables(carry, slot, rows))
+    return connected(found[0], variables) if found else None
+
+
+def spread(netlist: dict) -> dict:
+    """The same netlist, changed in place: its carry cells use the four pins alike.
+
+    nextpnr exchanges the pins of a LUT where that helps, never those of a CCU2C. Most of these add two nets, A and B;
+    but of the wires that bring nets to an ECP5 tile one half leads to A and B alone, the other to C and D alone.
+    """
+    used = dict.fromkeys(PINS, 0)
+    for cell in netlist["modules"]["top"]["cells"].values():
+        for slot in SLOTS if cell["type"] == "CCU2C" else ():
+            nets = _nets(cell, slot)
+            variables = [each for each in dict.fromkeys(nets) if each not in CONSTANTS]
+            values = (CONSTANTS | dict(zip(variables, bits)) for bits in product((0, 1), repeat=len(variables)))
+            choices = arrangements(*_tables(cell, slot, [[known[each] for each in nets] for known in values]))
+            found = min(choices, key=lambda each: sum(used[PINS[each[1].index(k)]] for k in range(len(variables))))
+            for k in range(len(variables)):
+                used[PINS[found[1].index(k)]] += 1
+            init, nets = connected(found, variables)
+            cell["parameters"][f"INIT{slot}"] = f"{init:016b}"
+            cell["connections"] |= {pin + slot: [each] for pin, each in zip(PINS, nets)}
+    return netlist
+
+
+def connected(arrangement: tuple[int, tuple], variables: list) -> tuple[int, list]:
+    """Its INIT, and what its pins are connected to."""
+    init, order = arrangement
+    return init, [variables[k] if k < len(variables) else "1" for k in order]
+
+
+def _tables(carry: dict, slot: str, rows: list) -> tuple[tuple, tuple]:
+    """P and G of a carry position for each of these values of its pins."""
+    init = int(carry["parameters"][f"INIT{slot}"], 2)
+    return (
+        tuple(_look_up(init, pins) for pins in rows),
+        tuple(_look_up(init, [*pins[:2], 0, 0]) for pins in rows),
+    )
 
 
 def _look_up(init: int, pins: list) -> int:
@@ -78,9 +113,9 @@ def _look_up(init: int, pins: list) -> int:
 
 
 @cache
-def _arrange(propagate: tuple, generate: tuple) -> tuple[int, tuple] | None:
+def arrangements(propagate: tuple, generate: tuple) -> list[tuple[int, tuple]]:
     """INIT, and which variable goes to which pin (1 to pins left over), for the tables of P and of G where P is 0."""
-    count = len(propagate).bit_length() - 1
+    count, found = len(propagate).bit_length() - 1, []
     for order in permutations(range(len(PINS))):
         init = {}
         rows = [
@@ -90,5 +125,5 @@ def _arrange(propagate: tuple, generate: tuple) -> tuple[int, tuple] | None:
         for index, p, _ in rows:
             init[index] = p
         if all(init.setdefault(index & 3, g) == g for index, p, g in rows if not p):
-            return sum(value << index for index, value in init.items()), order
-    return None
+            found.append((sum(value << index for index, value in init.items()), order))
+    return found

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections import Counter
 
 import pytest
 from amaranth import Cat, Module, Mux
@@ -16,7 +17,7 @@ from synth.blocks import BLOCKS, Block, find
 from synth.chains import close
 from synth.copies import copy
 from synth.ecp5 import Area, count, count_cells, synthesize
-from synth.fold import fold
+from synth.fold import PINS, SLOTS, fold, spread
 from synth.netlist import readers
 from synth.report import check, page
 
@@ -98,6 +99,24 @@ def test_close(adders, tmp_path):
     first = next(cell for cell in carries if cell["connections"]["CIN"] == ["x"])
     first["parameters"]["INIT0"] = f"{int(first['parameters']['INIT0'], 2) ^ 0xF:016b}"
     assert not prove_equal(before, after, tmp_path), "a carry in was broken"
+
+
+def test_spread(adders, tmp_path):
+    """The inputs of carry cells use all pins, and the netlist computes the same."""
+    before, after = close(fold(adders())), spread(close(fold(adders())))
+    used = Counter(
+        pin[0]
+        for cell in after["modules"]["top"]["cells"].values()
+        if cell["type"] == "CCU2C"
+        for pin, (net,) in cell["connections"].items()
+        if pin[1:] in SLOTS and pin[0] in PINS and isinstance(net, int)
+    )
+    assert count_cells(after) == count_cells(before) and max(used.values()) < 1.1 * min(used[pin] for pin in PINS)
+    assert prove_equal(before, after, tmp_path)
+    cells = (cell for cell in after["modules"]["top"]["cells"].values() if cell["type"] == "CCU2C")
+    carry = next(cell for cell in cells if isinstance(cell["connections"]["C1"][0], int))
+    carry["connections"]["C1"] = ["1"]
+    assert not prove_equal(before, after, tmp_path), "an input was broken"
 
 
 def prove_equal(before: dict, after: dict, folder) -> bool:

@@ -57,8 +57,9 @@ class ReferencePair(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        strong = self.p.max_tb_log2_size == 5
         m.submodules.gather = gather = ReferenceGather(self.p)
-        m.submodules.samples = samples = ReferenceSamples(sets=2)
+        m.submodules.samples = samples = ReferenceSamples(2, strong)
         for port in ("place", "step"):
             m.d.comb += getattr(self, port).eq(getattr(gather, port))
         for port in ("top", "left", "corner"):
@@ -91,7 +92,8 @@ class ReferencePair(wiring.Component):
 
         # The gather of a block of 32 is busy long enough for a decision a cycle after its start.
         smooths, twice = needs_smoothing(m, now.mode, now.log2_size, 1, "now"), Signal()
-        m.d.comb += twice.eq(smooths & (now.log2_size == 5) & ~now.again)
+        if strong:
+            m.d.comb += twice.eq(smooths & (now.log2_size == 5) & ~now.again)
         with m.If(delayed(m, accepted, 1, "accepted", reset_less=False) & twice):
             m.d.sync += repeat.eq(1)
         decided = Signal(data.StructLayout({"log2_size": 3, "mode": 6, "which": 1, "smooth": 1, "final": 1}))

@@ -1,6 +1,6 @@
 """The reference samples of prediction blocks: smoothed and extended for negative angles on their way into LUT RAM."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -38,7 +38,8 @@ class ReferenceSamples(wiring.Component):
     cycle with `valid`, without gaps; `first` and `last` are marked. Rows arrive after substitution (8.4.4.2.2) and
     already exchanged for horizontal modes; `corner` goes with the first one, `which`, `log2_size`, `mode` and
     `smooth` (filterFlag) with each.
-    A block of N = 32 to be smoothed is loaded twice: the first time decides on the strong filter.
+    A block of N = 32 to be smoothed is loaded twice: the first time decides on the strong filter. Without `strong`
+    there are no blocks of 32.
     `read` is answered in the same cycle by `references`, `latency` cycles after the last row at the earliest.
     Throughput: a row a cycle, blocks back to back.
     Arithmetic: unsigned 8 bit samples; rounding as in the standard, exact.
@@ -46,8 +47,8 @@ class ReferenceSamples(wiring.Component):
 
     latency = 2
 
-    def __init__(self, sets: int = 1):
-        self.sets = sets
+    def __init__(self, sets: int = 1, strong: bool = True):
+        self.sets, self.strong = sets, strong
         super().__init__(
             {
                 "valid": In(1),
@@ -89,10 +90,10 @@ class ReferenceSamples(wiring.Component):
 
     def _smooth(self, m, held):
         """The held rows and the corner, smoothed where they are to be."""
-        corner, index = held["corner"], held["index"]
-        strong, level = Signal(), {axis: Signal(name=f"{axis}_level", reset_less=True) for axis in ("main", "side")}
-        m.d.comb += strong.eq((held["log2_size"] == 5) & level["main"] & level["side"])
-        smoothed = {}
+        corner = held["corner"]
+        smoothed, bent, strong = {}, {}, Const(0, 1)
+        if self.strong:
+            bent, strong = self._bend(m, held)
         for axis in ("main", "side"):
             row = held[axis]
             kept, before = Signal(8, name=f"{axis}_kept", reset_less=True), Signal(8, name=f"{axis}_before")
@@ -100,7 +101,28 @@ class ReferenceSamples(wiring.Component):
             m.d.sync += kept.eq(row[7])
             around = [before, *(row[i] for i in range(8)), getattr(self, axis)[0]]
 
-            # Strong: ((63 - i) * corner + (i + 1) * end + 32) >> 6 = (64 * corner + 32 + (i + 1) * slope) >> 6.
+            smoothed[axis] = Signal(ROW, name=f"{axis}_smoothed")
+            m.d.comb += smoothed[axis].eq(row)
+            with m.If(held["smooth"]):
+                for i in range(8):
+                    normal = Signal(10, name=f"{axis}_normal_{i}")
+                    m.d.comb += normal.eq(carried(around[i], around[i + 2], 1) + Cat(1, around[i + 1]))
+                    value = Mux(strong, bent[axis][i], normal[2:]) if self.strong else normal[2:]
+                    m.d.comb += smoothed[axis][i].eq(value)
+                with m.If(held["last"]):
+                    m.d.comb += smoothed[axis][7].eq(row[7])
+        around = carried(held["main"][0], held["side"][0], 1) + Cat(1, corner)
+        return smoothed, Mux(held["smooth"] & ~strong, around[2:10], corner)
+
+    def _bend(self, m, held):
+        """The row of each axis by the strong filter, and whether the block takes it."""
+        corner, index = held["corner"], held["index"]
+        strong, level = Signal(), {axis: Signal(name=f"{axis}_level", reset_less=True) for axis in ("main", "side")}
+        m.d.comb += strong.eq((held["log2_size"] == 5) & level["main"] & level["side"])
+        rows = {}
+        for axis in ("main", "side"):
+            row = held[axis]
+            # ((63 - i) * corner + (i + 1) * end + 32) >> 6 = (64 * corner + 32 + (i + 1) * slope) >> 6.
             middle, slope = Signal(8, name=f"{axis}_middle", reset_less=True), Signal(signed(9), name=f"{axis}_slope")
             base, next_base = Signal(14, name=f"{axis}_base"), Signal(14, name=f"{axis}_next_base", reset_less=True)
             bend = Signal(signed(11), name=f"{axis}_bend")
@@ -111,19 +133,10 @@ class ReferenceSamples(wiring.Component):
                 m.d.sync += [slope.eq(row[7] - corner), level[axis].eq((bend < 8) & (bend > -8))]
             m.d.comb += base.eq(Mux(held["first"], (corner << 6) + 32, next_base))
             m.d.sync += next_base.eq(base + (slope << 3))
-
-            smoothed[axis] = Signal(ROW, name=f"{axis}_smoothed")
-            m.d.comb += smoothed[axis].eq(row)
-            with m.If(held["smooth"]):
-                for i in range(8):
-                    normal, bent = Signal(10, name=f"{axis}_normal_{i}"), Signal(14, name=f"{axis}_bent_{i}")
-                    m.d.comb += normal.eq(carried(around[i], around[i + 2], 1) + Cat(1, around[i + 1]))
-                    m.d.comb += bent.eq(base + multiple(slope, i + 1))
-                    m.d.comb += smoothed[axis][i].eq(Mux(strong, bent[6:], normal[2:]))
-                with m.If(held["last"]):
-                    m.d.comb += smoothed[axis][7].eq(row[7])
-        around = carried(held["main"][0], held["side"][0], 1) + Cat(1, corner)
-        return smoothed, Mux(held["smooth"] & ~strong, around[2:10], corner)
+            bent = [Signal(14, name=f"{axis}_bent_{i}") for i in range(8)]
+            m.d.comb += [each.eq(base + multiple(slope, i + 1)) for i, each in enumerate(bent)]
+            rows[axis] = [each[6:] for each in bent]
+        return rows, strong
 
     def _line(self, m, held, rows):
         """Main axis in eight banks, by the sample's place in its row; what `read` wants of each bank."""

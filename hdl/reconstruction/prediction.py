@@ -59,8 +59,9 @@ class Prediction(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        strong = self.p.max_tb_log2_size == 5
         m.submodules.neighbours = neighbours = Neighbours(self.p)
-        m.submodules.references = references = ReferenceSamples()
+        m.submodules.references = references = ReferenceSamples(strong=strong)
         m.submodules.predictor = predictor = SubblockPredictor()
 
         place, mode, candidate, again = Signal(BlockPlace), Signal(6), Signal(2), Signal()
@@ -70,7 +71,9 @@ class Prediction(wiring.Component):
         smoothing, twice, repeated = Signal(), Signal(), Signal()  # twice: a block of 32 is gathered so to be smoothed
         angle, is_angular, last = Signal(signed(7)), Signal(), Signal(3)
         smooths = needs_smoothing(m, mode, place.log2_size, is_luma, "block")
-        m.d.sync += [smoothing.eq(smooths), twice.eq(smooths & (place.log2_size == 5))]
+        m.d.sync += smoothing.eq(smooths)
+        if strong:
+            m.d.sync += twice.eq(smooths & (place.log2_size == 5))
         m.d.sync += angle.eq(angle_of(m, mode, "block"))
         m.d.comb += [
             swapped.eq(is_swapped(mode)),
