@@ -26,6 +26,7 @@ from sim.toolchain import BUILD, ROOT, ToolError, yowasp
 from sim.verilog import git_hash
 from synth.boards import FpgaBoard, find
 from synth.ecp5 import FOLDER, SOURCES, Area, count, count_cells, run_yosys
+from synth.through import pass_through
 
 SEEDS = (1, 2, 3)
 MARGIN = 0.02
@@ -72,7 +73,7 @@ class Build:
         self.folder.mkdir(parents=True, exist_ok=True)
         files = self.board.files(self.design, self.commit) | {"commit.v": COMMIT}
         how = json.dumps([tools(), OPTIONS, SETTINGS, self.commit])
-        sources = [*files.values(), *((FOLDER / name).read_text() for name in SOURCES), how]
+        sources = [*files.values(), *((FOLDER / name).read_text() for name in (*SOURCES, "through.py")), how]
         digest = hashlib.sha256("\n".join(sources).encode()).hexdigest()
         netlist, stamp = self.folder / "top.json", self.folder / "top.digest"
         if not (netlist.exists() and stamp.exists() and stamp.read_text() == digest):
@@ -85,7 +86,7 @@ class Build:
             for name in [name for name, cell in cells.items() if cell["type"] == "$scopeinfo"]:
                 del cells[name]  # nextpnr does not know them
             write_commit(cells, self.commit)
-            mapped["modules"]["top"]["settings"] = SETTINGS
+            pass_through(mapped)["modules"]["top"]["settings"] = SETTINGS
             netlist.write_text(json.dumps(mapped))
             stamp.write_text(digest)
         return count(count_cells(json.loads(netlist.read_text())))

@@ -6,7 +6,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from amaranth import Cat, Module, Mux
+from amaranth import Cat, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +20,7 @@ from synth.ecp5 import Area, count, count_cells, synthesize
 from synth.fold import PINS, SLOTS, fold, spread
 from synth.netlist import readers
 from synth.report import check, page
+from synth.through import pass_through
 
 
 class Tiny(wiring.Component):
@@ -117,6 +118,37 @@ def test_spread(adders, tmp_path):
     carry = next(cell for cell in cells if isinstance(cell["connections"]["C1"][0], int))
     carry["connections"]["C1"] = ["1"]
     assert not prove_equal(before, after, tmp_path), "an input was broken"
+
+
+class Delays(wiring.Component):
+    """Two groups of registers behind registers, and one behind a gate."""
+
+    i: In(8)
+    enable: In(1)
+    o: Out(17)
+
+    def elaborate(self, platform):
+        m = Module()
+        first, second = Signal(8), Signal(8)
+        m.d.sync += [first.eq(self.i), second.eq(first), self.o[16].eq(first[0] & second[1])]
+        with m.If(self.enable):
+            m.d.sync += self.o[:8].eq(second)
+        m.d.comb += self.o[8:16].eq(second)
+        return m
+
+
+def test_pass_through(tmp_path):
+    """Every second register behind a register or a port has a LUT of its own, which only hands on what it gets."""
+    synthesize(Delays(), tmp_path)
+    before, after = (json.loads((tmp_path / "mapped.json").read_text()) for _ in range(2))
+    pass_through(after)
+    assert count_cells(after)["LUT4"] == count_cells(before)["LUT4"] + 12
+    old, new = (netlist["modules"]["top"]["cells"] for netlist in (before, after))
+    for name in set(new) - set(old):
+        buffer, register = new[name], new[name.removesuffix("$through")]
+        assert register["connections"]["DI"] == buffer["connections"]["Z"]
+        assert buffer["connections"]["A"] == old[name.removesuffix("$through")]["connections"]["DI"]
+        assert [int(buffer["parameters"]["INIT"], 2) >> a & 1 for a in range(2)] == [0, 1]
 
 
 def prove_equal(before: dict, after: dict, folder) -> bool:
