@@ -1,10 +1,12 @@
 """Entropy against the reference's slice data: random units and levels, all sizes of coding-tree units, stalls."""
 
 import random
+from collections.abc import Sequence
 
 import cocotb
 import numpy as np
 import pytest
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
 
 from hdl.entropy.entropy import Entropy
@@ -12,13 +14,22 @@ from hdl.params import Params
 from hdl.payloads import Byte, CodedUnit, CoefficientGroup, Picture
 from sim.runner import bench_params, run_bench
 from verif.bench.decisions import random_decisions
+from verif.bench.entropy.long_runs import bins_of, long_run
 from verif.bench.payload import Packer
 from verif.bench.streams import CLOCK_NS, PATTERNS, StreamSink, StreamSource, start
 from verif.cases import QP_MAPS
 from verif.reference.cabac import encode_bins
 from verif.reference.config import PictureConfig
-from verif.reference.reconstruction import CU_CBF_CB, CU_CBF_CR, CU_CBF_LUMA, CU_LOG2, CU_QP, CU_SPLIT
-from verif.reference.syntax import slice_data
+from verif.reference.reconstruction import (
+    CU_CBF_CB,
+    CU_CBF_CR,
+    CU_CBF_LUMA,
+    CU_CHROMA,
+    CU_LOG2,
+    CU_MODE,
+    CU_QP,
+    CU_SPLIT,
+)
 
 
 def coded_units(cus: np.ndarray) -> list[dict]:
@@ -85,8 +96,11 @@ def random_levels(cus: np.ndarray, rng: np.random.Generator, density: float, siz
     return np.array(groups, np.int16).reshape(-1, 18)
 
 
-def case(width, height, qp, ctb_log2_size, density, size, split=0.6, qp_map=None):
-    """(configuration, cus, cgs, slice data, number of bins) of a picture of random units; qp_map: a kind, or none."""
+def case(width, height, qp, ctb_log2_size, density, size, split=0.6, qp_map=None, modes: Sequence[int] = range(35)):
+    """(configuration, cus, cgs, slice data, number of bins) of a picture of random units.
+
+    qp_map: a kind, or none. modes: those of luma that there are.
+    """
     rng = np.random.default_rng(random.getrandbits(32))
     cfg = PictureConfig(
         width=width, height=height, qp=qp, ctb_log2_size=ctb_log2_size, cu_qp_delta_enabled=int(qp_map is not None)
@@ -94,12 +108,15 @@ def case(width, height, qp, ctb_log2_size, density, size, split=0.6, qp_map=None
     cus = random_decisions(cfg, rng, split, qp_map and QP_MAPS[qp_map](cfg.ctus, rng))
     if not qp_map:
         cus[:, CU_QP] = rng.integers(0, 64, len(cus))  # nothing may depend on it
-    cgs = random_levels(cus, rng, density, size)
-    bins = np.empty((200 * len(cus) + 800 * len(cgs), 3), np.int32)
-    count = slice_data(
-        cus, len(cus), cgs, cfg.coded_width, cfg.coded_height, ctb_log2_size, qp, cfg.cu_qp_delta_enabled, bins
-    )
-    return cfg, cus, cgs, encode_bins(bins[:count], qp), count
+    luma_modes = cus[:, CU_MODE:CU_CHROMA]
+    luma_modes[:] = np.array(modes)[luma_modes % len(modes)]
+    return coded(cfg, cus, random_levels(cus, rng, density, size))
+
+
+def coded(cfg: PictureConfig, cus: np.ndarray, cgs: np.ndarray) -> tuple:
+    """What `case` returns, of these."""
+    bins = bins_of(cfg, cus, cgs)
+    return cfg, cus, cgs, encode_bins(bins, cfg.qp), len(bins)
 
 
 # width, height, QP, density of levels, their size, kind of QP map
@@ -123,17 +140,24 @@ class Bench:
         self.groups = StreamSource(dut, "i_cg", CoefficientGroup, idle, timeout=100_000)
         self.sink = StreamSink(dut, "o", Byte, backpressure)
 
-    async def writes(self, cfg, cus, cgs, wanted, bins):
-        """One picture, with the bytes that are wanted."""
+    def offer(self, cfg, cus, cgs, *_):
+        """One picture, after those offered before."""
         self.pictures.send([picture(cfg)])
         self.units.send(coded_units(cus))
         self.groups.send(coefficient_groups(cgs))
+
+    async def check(self, cfg, cus, cgs, wanted, bins):
+        """The bytes that are wanted come next."""
         got = await self.sink.receive(len(wanted))
         data = bytes(byte["data"] for byte in got)
         differs = next((k for k in range(len(wanted)) if data[k] != wanted[k]), None)
         assert differs is None, f"{cfg}: byte {differs} of {len(wanted)}"
         assert [byte["last"] for byte in got] == [0] * (len(wanted) - 1) + [1]
         assert self.dut.stat_bins.value.to_unsigned() == bins
+
+    async def writes(self, *picture_case):
+        self.offer(*picture_case)
+        await self.check(*picture_case)
 
 
 @cocotb.test()
@@ -159,6 +183,58 @@ async def every_qp_delta(dut):
 
 
 @cocotb.test()
+async def long_runs(dut):
+    """Forty bytes 0xFF and more in a row: as they are, and with a carry through all of them."""
+    await start(dut, upset=0)
+    bench = Bench(dut)
+    for carry, byte in enumerate([b"\xff", b"\0"]):
+        picture_case = coded(*long_run(bench_params()["ctb_log2_size"], 40, carry))
+        assert byte * 40 in bytes(picture_case[3])
+        await bench.writes(*picture_case)
+    await bench.sink.nothing_more()
+
+
+@cocotb.test()
+async def pictures_ahead(dut):
+    """The next pictures are offered while one is coded, of few modes: those that are candidates in all places."""
+    ctb_log2_size = bench_params()["ctb_log2_size"]
+    await start(dut, upset=0)
+    bench = Bench(dut)
+    cases = [case(72, 72, qp, ctb_log2_size, 0, 1, modes=(0, 1, 26, 27)) for qp in (20, 40, 0)]
+    for picture_case in cases:
+        bench.offer(*picture_case)
+    for picture_case in cases:
+        await bench.check(*picture_case)
+    await bench.sink.nothing_more()
+
+
+@cocotb.test()
+async def late_units(dut):
+    """Two rows of more than 64 columns; while a unit is awaited, another of the picture is there that is not valid."""
+    ctb_log2_size = bench_params()["ctb_log2_size"]
+    await start(dut, upset=0)
+    bench = Bench(dut)
+    size = 1 << ctb_log2_size
+    picture_case = case(min(68 * size, 4096), 2 * size, 30, ctb_log2_size, 0, 1, split=0.4)
+    cfg, cus, *_ = picture_case
+    bench.pictures.send([picture(cfg)])
+    pack = Packer(CodedUnit).pack
+    units = [pack(unit) for unit in coded_units(cus)]
+    for unit in units:
+        if random.random() < 0.25:
+            dut.i_cu__payload.value = random.choice(units)
+            await ClockCycles(dut.clk, 40)
+        dut.i_cu__payload.value = unit
+        dut.i_cu__valid.value = 1
+        await RisingEdge(dut.clk)
+        while not dut.i_cu__ready.value:
+            await RisingEdge(dut.clk)
+        dut.i_cu__valid.value = 0
+    await bench.check(*picture_case)
+    await bench.sink.nothing_more()
+
+
+@cocotb.test()
 async def cycles_per_sample(dut):
     """Dense blocks as at QP 10, and thin ones as at QP 30."""
     ctb_log2_size = bench_params()["ctb_log2_size"]
@@ -176,4 +252,4 @@ async def cycles_per_sample(dut):
 @pytest.mark.parametrize("ctb_log2_size", [4, 5, 6])
 def test_entropy(ctb_log2_size):
     p = Params(ctb_log2_size=ctb_log2_size)
-    run_bench(Entropy(p), __name__, f"entropy_{p.ctb_size}", tests=11, params={"ctb_log2_size": ctb_log2_size})
+    run_bench(Entropy(p), __name__, f"entropy_{p.ctb_size}", tests=14, params={"ctb_log2_size": ctb_log2_size})

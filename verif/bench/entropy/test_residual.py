@@ -110,6 +110,23 @@ async def every_size_and_scan(dut):
 
 
 @cocotb.test()
+async def passes_bins(dut):
+    """Ready-made bins of all kinds and counts."""
+    await start(dut, upset=0)
+    steps = StreamSource(dut, "i", SyntaxStep)
+    sink = StreamSink(dut, "o", Bins)
+    wanted = []
+    for kind, most in [(BinKind.REGULAR, 2), (BinKind.BYPASS, 16), (BinKind.TERMINATE, 1)]:
+        for count in range(1, most + 1):
+            for bits in (0, (1 << count) - 1, random.getrandbits(count)):
+                ctx = [random.getrandbits(7), random.getrandbits(7)]
+                wanted.append({"kind": kind.value, "count": count, "ctx": ctx, "value": bits << 16 - count})
+    steps.send({"residual": 0, "block": NO_BLOCK, "bins": bins} for bins in wanted)
+    assert await sink.receive(len(wanted)) == wanted
+    await sink.nothing_more()
+
+
+@cocotb.test()
 async def dense_group_in_33_cycles(dut):
     """Sixteen levels of 3 or more in every group of a 32x32."""
     rng = random.Random(1)
@@ -130,4 +147,4 @@ async def dense_group_in_33_cycles(dut):
 
 
 def test_residual():
-    run_bench(Residual(), __name__, "residual", tests=11)
+    run_bench(Residual(), __name__, "residual", tests=12)
