@@ -1,5 +1,7 @@
-"""SourceLoader, SourceStore and ReferenceGather together: every block of small pictures against the reference codec."""
+"""SourceLoader, SourceStore and ReferenceGather together: every block of small pictures against the reference codec,
+and the descriptors of large ones."""
 
+import itertools
 import random
 
 import cocotb
@@ -10,7 +12,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from cocotb.triggers import RisingEdge
 
-from hdl.analysis.ctu import BLOCK, ROW, Ctu, Place
+from hdl.analysis.ctu import BLOCK, ROW, SLOTS, Ctu, Place
 from hdl.analysis.reference_gather import ReferenceGather
 from hdl.analysis.source_loader import SourceLoader
 from hdl.analysis.source_store import SourceStore
@@ -89,6 +91,33 @@ def blocks(ctb_log2: int):
                 yield log2, x4, y4
 
 
+def picture(width: int, height: int, qp_of_ctu: int) -> dict:
+    """A Picture of this size; everything that must not matter at random."""
+    packer = Packer(Picture)
+    fields = packer.unpack(random.getrandbits(packer.width))
+    return fields | {"width": width, "height": height, "cu_qp_delta_enabled": qp_of_ctu}
+
+
+def units(width: int, height: int, ctb_log2: int) -> list[dict]:
+    """Descriptors of a picture's coding-tree units, but for their QP and slot."""
+    size, sides = 1 << ctb_log2, [(width + 7) // 8, (height + 7) // 8]
+    places = [(x // 8, y // 8) for y in range(0, height, size) for x in range(0, width, size)]
+    result = [
+        {"x": x, "y": y, "columns": min(15, sides[0] - x), "rows": min(15, sides[1] - y)}
+        | {"first_column": int(x == 0), "first_row": int(y == 0), "last_in_picture": 0}
+        for x, y in places
+    ]
+    result[-1]["last_in_picture"] = 1
+    return result
+
+
+async def finish(dut) -> None:
+    """A unit is done."""
+    dut.done.value = 1
+    await RisingEdge(dut.clk)
+    dut.done.value = 0
+
+
 async def gathered(dut, ctu, log2, x4, y4):
     """Reference line p of a block, as the reference codec orders it."""
     row = Packer(ROW)
@@ -118,23 +147,21 @@ async def every_block(dut):
     pictures, source = StreamSource(dut, "i_picture", Picture), StreamSource(dut, "i_source", Samples, "random")
     qps = StreamSource(dut, "i_qp", CtuQp, "bursty")
     sink = StreamSink(dut, "o", Ctu)
-    rng = np.random.default_rng(random.getrandbits(32))
+    rng, slots = np.random.default_rng(random.getrandbits(32)), itertools.cycle(range(SLOTS))
     for number, (width, height) in enumerate(SIZES):
         planes = [rng.integers(0, 256, (height >> s, width >> s), np.uint8) for s in (0, 1, 1)]
         luma = planes[0].astype(np.int32)
-        packer = Packer(Picture)
-        fields = packer.unpack(random.getrandbits(packer.width))
-        fields |= {"width": width, "height": height, "cu_qp_delta_enabled": number % 2}
+        fields = picture(width, height, number % 2)
         pictures.send([fields])
         source.send([{"sample": group} for group in to_groups(planes, 1 << log2_ctb).tolist()])
-        places = [(x, y) for y in range(0, height, 1 << log2_ctb) for x in range(0, width, 1 << log2_ctb)]
-        wanted = [random.randrange(52) if number % 2 else fields["qp"] for _ in places]
+        described = units(width, height, log2_ctb)
+        wanted = [random.randrange(52) if number % 2 else fields["qp"] for _ in described]
         if number % 2:
             qps.send({"qp": qp} for qp in wanted)
-        for (x0, y0), qp in zip(places, wanted):
+        for fields, qp in zip(described, wanted):
             ctu = (await sink.receive(1))[0]
-            assert (ctu["x"], ctu["y"], ctu["qp"]) == (x0 // 8, y0 // 8, qp)
-            assert ctu["last_in_picture"] == int((x0, y0) == places[-1])
+            assert ctu == fields | {"qp": qp, "slot": next(slots)}
+            x0, y0 = 8 * ctu["x"], 8 * ctu["y"]
             for log2, x4, y4 in blocks(log2_ctb):
                 n, x, y = 1 << log2, x0 + 4 * x4, y0 + 4 * y4
                 if x + n > width or y + n > height:
@@ -150,12 +177,33 @@ async def every_block(dut):
                     await RisingEdge(dut.clk)
                     block = Packer(BLOCK).unpack(dut.block.value.to_unsigned())
                     assert block == luma[y : y + 4, x : x + 4].ravel().tolist()
-            dut.done.value = 1
-            await RisingEdge(dut.clk)
-            dut.done.value = 0
+            await finish(dut)
+
+
+@cocotb.test()
+async def large_pictures(dut):
+    """Descriptors of wide and tall pictures; as many units are loaded as are not done, but for one slot."""
+    await start(dut, upset=0)
+    for port in ("done", "start", "i_qp__valid"):
+        getattr(dut, port).value = 0
+    dut.i_source__payload.value, dut.i_source__valid.value = random.getrandbits(64), 1
+    pictures, sink = [picture(*size, 0) for size in ((498, 18), (18, 498))], StreamSink(dut, "o", Ctu)
+    StreamSource(dut, "i_picture", Picture).send(pictures)
+    wanted = [
+        unit | {"qp": each["qp"]}
+        for each in pictures
+        for unit in units(each["width"], each["height"], bench_params()["ctb_log2_size"])
+    ]
+    for number, unit in enumerate(wanted):
+        if number == SLOTS - 1:
+            await sink.nothing_more(500)
+        if number >= SLOTS - 1:
+            await finish(dut)
+        assert await sink.receive(1) == [unit | {"slot": number % SLOTS}]
+    await sink.nothing_more()
 
 
 @pytest.mark.parametrize("ctb_log2_size", [4, 5])
 def test_source(ctb_log2_size):
     p = Params(ctb_log2_size=ctb_log2_size, max_width=512, max_height=512)
-    run_bench(SourceTrio(p), __name__, f"analysis_source_{p.ctb_size}", tests=1, params=p.to_json())
+    run_bench(SourceTrio(p), __name__, f"analysis_source_{p.ctb_size}", tests=2, params=p.to_json())
