@@ -59,6 +59,7 @@ class Record:
         fields = asdict(self)
         verdicts = ",\n  ".join(json.dumps(each) for each in fields.pop("verdicts"))
         lines = [*(f'"{name}": {json.dumps(value)}' for name, value in fields.items()), f'"verdicts": [\n  {verdicts}]']
+        RECORDS.mkdir(exist_ok=True)
         write_file(self.path(self.block), "{" + ",\n ".join(lines) + "}\n")
 
     @classmethod
