@@ -77,7 +77,7 @@ def run_yosys(folder: Path, read: str = "read_verilog top.v") -> dict:
 
 
 def netlist(folder: Path) -> dict:
-    """What synthesis left in `folder`, after the passes of fold, chains, products and copies."""
+    """What synthesis left in `folder`, after all passes of fold, chains, products and copies."""
     return spread(copy(register(close(fold(json.loads((folder / "mapped.json").read_text()))))))
 
 

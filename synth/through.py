@@ -1,7 +1,7 @@
 """Gives registers that no logic drives a LUT in front, so that their nets find a way in.
 
 A register that takes the sum or the output of the LUT beside it needs no wire for it. Any other enters its slice by the
-pin M, to which nine wires lead, the same for half of a tile's eight registers; some hundred lead to the pins of a LUT.
+pin M, to which nine wires lead, four of them shared by half of a tile's registers; some hundred lead to those of a LUT.
 Tiles full of registers that only pass on what others hold are where the router gets stuck.
 """
 

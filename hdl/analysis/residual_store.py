@@ -20,7 +20,7 @@ def quarter_position(quarter, step, log2_size):
 
 
 class ResidualStore(wiring.Component):
-    """Eight buffers of one block of 8x8 to 32x32. Four banks, one for each quarter of a row.
+    """Eight buffers of one block of 8x8 to 32x32. Four banks of four memories, a bank for each quarter of a row.
 
     Write: sub-block (`w_x`, `w_y`, in units of 4) of a block of `w_log2_size`, with `w_valid`.
     Read: samples `step` (see quarter_position) of the quarters of row `r_y`; `r_samples` is valid

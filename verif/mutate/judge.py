@@ -1,4 +1,4 @@
-"""Runs mutants against their bench and keeps what came of each in verif/mutate/records, from where it goes on, on any machine."""
+"""Runs mutants against their bench; goes on, on any machine, from what came of each before (verif/mutate/records)."""
 
 import contextlib
 import json
