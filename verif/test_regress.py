@@ -17,9 +17,10 @@ import pytest
 from distributed import LocalCluster
 
 from heron.cli import app
+from heron.errors import HeronError
 from verif.bench.sim import synthetic_suite
 from verif.regress.report import Summary, print_report, write_reports
-from verif.regress.results import Result, groups, merged_coverage, normalised, replay_command
+from verif.regress.results import Result, ResultsFile, groups, merged_coverage, normalised, replay_command
 from verif.regress.suites import SUITES, Suite, load_suite
 from verif.test_tool_sources import pictures, write_y4m
 
@@ -117,6 +118,29 @@ def test_resume_runs_what_did_not_pass_and_what_is_new(local, tmp_path):
     assert sorted(again) == [0, 1, 2, 3]
     assert {seed for seed, result in again.items() if result.host == "earlier"} == kept
     assert len(kept) >= 2
+
+
+def test_what_a_resume_keeps_is_never_half_there_and_one_regression_has_the_file(local, tmp_path, monkeypatch):
+    path, text = tmp_path / "results.jsonl", (local / "results.jsonl").read_text()
+    path.write_text(text)
+    wanted = [(result.suite, result.seed, result.version) for result in results_of(local).values()]
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    file = ResultsFile(path)
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr("os.replace", die)
+        file.restart(wanted)
+    file.close()
+    assert path.read_text() == text
+    file = ResultsFile(path)
+    with pytest.raises(HeronError, match="another regression is writing it"):
+        ResultsFile(path)
+    kept = file.restart(wanted)
+    with pytest.raises(HeronError, match="another regression is writing it"):  # of the new file, too
+        ResultsFile(path)
+    assert kept and sorted(results_of(tmp_path)) == [result.seed for result in sorted(kept, key=lambda r: r.seed)]
 
 
 def test_a_cluster_of_two_workers_gives_the_same(local, tmp_path):

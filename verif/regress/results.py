@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import shlex
 from collections import Counter
@@ -106,7 +107,8 @@ class ResultsFile:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = open(path, "a+")
+        self._path, self._file = path, open(path, "a+")
+        self._before = self._file
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -123,9 +125,12 @@ class ResultsFile:
                 continue
             if result.passed and (key := (result.suite, result.seed, result.version)) in wanted:
                 kept[key] = result
-        self._file.truncate(0)
+        part = self._path.with_suffix(".part")
+        self._before, self._file = self._file, open(part, "w+")
+        fcntl.flock(self._file, fcntl.LOCK_EX)
         for result in kept.values():
             self.add(result)
+        os.replace(part, self._path)  # whole and locked; who has opened the one before finds that locked, too
         return list(kept.values())
 
     def add(self, result: Result) -> None:
@@ -134,3 +139,4 @@ class ResultsFile:
 
     def close(self) -> None:
         self._file.close()
+        self._before.close()
