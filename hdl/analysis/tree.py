@@ -49,7 +49,7 @@ class Tree(wiring.Component):
 
     Streams: `i` the nodes of a coding-tree unit in z-order, a block after its quarters; for each existing 8x8 one
     `leaf` (its four 4x4) and one `quarters` (its cost with the transform split). `o` the coding units after the
-    unit's last node. Throughput: a node a cycle, then 2 + one cycle an 8x8 or kept block; no input meanwhile.
+    unit's last node. Throughput: a node a cycle, then 3 + one cycle an 8x8 or kept block; no input meanwhile.
     Frame boundary: none, `last_in_picture` comes with the nodes. Reset: at the start of a unit.
     """
 
@@ -68,20 +68,26 @@ class Tree(wiring.Component):
         m = Module()
         m.submodules.decisions = decisions = Memory(shape=Decision, depth=16, init=[])
         write, read = decisions.write_port(), decisions.read_port(domain="comb")
-        node, leaf = self.i.payload.tag, self.leaf.payload
+        i = self.i.payload
+        taken, node = Signal(), Signal.like(i.tag, name="node", reset_less=True)
+        leaf_modes = Signal.like(self.leaf.payload.modes, name="leaf_modes", reset_less=True)
         kept_16, modes_16 = Signal(4), [Signal(data.ArrayLayout(6, 2), name=f"modes_{k}") for k in range(4)]
         kept_32, modes_32 = Signal(), Signal(data.ArrayLayout(6, 2))
         below_16, below_32 = Signal(SUM), Signal(SUM)  # sums of the four quarters so far
 
         # 8x8: the whole block, the block with its transform split, four 4x4.
-        charge, whole, split, small, one, best_8 = (
-            Signal(SUM, name=name) for name in ("charge", "whole", "split", "small", "one", "best_8")
-        )
+        whole, split, small = (Signal(SUM, name=name, reset_less=True) for name in ("whole", "split", "small"))
+        charge, one, best_8 = (Signal(SUM, name=name) for name in ("charge", "one", "best_8"))
+        m.d.comb += charge.eq(mode_charge(i.tag.bits))
+        with m.If(self.i.valid):
+            m.d.sync += [
+                node.eq(i.tag),
+                leaf_modes.eq(self.leaf.payload.modes),
+                whole.eq(i.cost + charge),
+                split.eq(self.quarters.payload + charge + tables.BIT * tables.SPLIT_TRANSFORM_BITS),
+                small.eq(self.leaf.payload.cost + tables.BIT * tables.NXN_BITS),
+            ]
         m.d.comb += [
-            charge.eq(mode_charge(node.bits)),
-            whole.eq(self.i.payload.cost + charge),
-            split.eq(self.quarters.payload + charge + tables.BIT * tables.SPLIT_TRANSFORM_BITS),
-            small.eq(leaf.cost + tables.BIT * tables.NXN_BITS),
             write.addr.eq(node.z),
             write.data.exists.eq(node.exists),
             write.data.split_transform.eq((split < whole) | write.data.part_nxn),
@@ -90,7 +96,7 @@ class Tree(wiring.Component):
             best_8.eq(Mux(small < one, small, one)),
         ]
         with m.If(write.data.part_nxn):
-            m.d.comb += write.data.modes.eq(leaf.modes)
+            m.d.comb += write.data.modes.eq(leaf_modes)
         with m.Else():
             m.d.comb += write.data.modes.eq(Cat(Cat(node.modes, node.modes[1]) for _ in range(4)))
 
@@ -104,17 +110,18 @@ class Tree(wiring.Component):
 
         x, y, qp, last_in_picture = Signal(10), Signal(10), Signal(6), Signal()
         emitting = Signal()
-        ready = Signal()
-        is_8 = node.log2_size == 3
+        ready, has_leaf = Signal(), Signal()
         m.d.comb += [
-            ready.eq(~emitting & (~(is_8 & node.exists) | (self.leaf.valid & self.quarters.valid))),
+            has_leaf.eq((i.tag.log2_size == 3) & i.tag.exists),
+            ready.eq(~emitting & ~(taken & node.is_root) & (~has_leaf | (self.leaf.valid & self.quarters.valid))),
             self.i.ready.eq(ready),
-            self.leaf.ready.eq(self.i.valid & ready & is_8 & node.exists),
-            self.quarters.ready.eq(self.i.valid & ready & is_8 & node.exists),
+            self.leaf.ready.eq(self.i.valid & ready & has_leaf),
+            self.quarters.ready.eq(self.i.valid & ready & has_leaf),
         ]
+        m.d.sync += taken.eq(self.i.valid & ready)
         z = Signal(5)
-        with m.If(self.i.valid & ready):
-            with m.If(is_8):
+        with m.If(taken):
+            with m.If(node.log2_size == 3):
                 m.d.comb += write.en.eq(1)
                 with m.If(node.exists):
                     m.d.sync += below_16.eq(below_16 + best_8)

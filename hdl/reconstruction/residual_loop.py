@@ -186,20 +186,21 @@ class ResidualLoop(wiring.Component):
             predicted_read.addr.eq(prediction_address(early_tag)),
         ]
         back_valid, candidate = Signal(), Signal()  # candidate: one of several of a 4x4 block
+        large_coded = Signal()
         tried = early_small & self._is_tried(early_tag)
         m.d.sync += [
             back_valid.eq(early_valid),
             self.r_tag.eq(early_tag),
             self.r_small.eq(early_small),
+            large_coded.eq(coded.bit_select(slot_of(early_tag), 1)),
             candidate.eq(tried),
             self.r_valid.eq(early_valid & (~tried | self._is_final(early_tag))),
         ]
-        uncoded = ~coded.bit_select(slot_of(self.r_tag), 1)
         total, best = Signal(BLOCK), Signal(BLOCK, reset_less=True)
         for i in range(16):
             back = Signal(signed(16), name=f"back_{i}")
             m.d.comb += [
-                back.eq(Mux(self.r_small, inverse4x4.o_block[i], Mux(uncoded, 0, transform.r_block[i]))),
+                back.eq(Mux(self.r_small, inverse4x4.o_block[i], Mux(large_coded, transform.r_block[i], 0))),
                 total[i].eq(clip(predicted_read.data[8 * i :][:8] + back, 0, 255)),
             ]
         # The cost of a 4x4 block is known before it is reconstructed.
