@@ -122,7 +122,7 @@ class TransformUnit(wiring.Component):
         m.d.comb += [engine.i_valid.eq(valid), engine.i_step.eq(now), engine.i_lanes.eq(buffer.r_lanes)]
 
         done = engine.o_step
-        m.d.comb += buffer.w_lanes.eq(engine.o_lanes)
+        m.d.comb += [buffer.w_lanes.eq(engine.o_lanes), buffer.w_block.eq(self.w_block)]
         with m.If(engine.o_valid):
             m.d.comb += [
                 buffer.w_valid.eq(1),
@@ -136,7 +136,6 @@ class TransformUnit(wiring.Component):
             ]
         with m.Else():
             m.d.comb += [buffer.w_valid.eq(self.w_valid), buffer.w_place.eq(self.w_place)]
-            m.d.comb += buffer.w_block.eq(self.w_block)
         with m.If(self.busy & engine.o_valid & done.last & (done.index == ((1 << done.log2_size[:3]) - 1)[3:5])):
             with m.If(done.second):
                 m.d.sync += self.busy.eq(0)
