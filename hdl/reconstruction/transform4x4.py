@@ -1,4 +1,4 @@
-"""The 4x4 transforms, half a block at a time, from adders: DST-VII of luma and DCT of chroma."""
+"""The 4x4 transforms, from adders: DST-VII of luma and DCT of chroma."""
 
 from amaranth import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
