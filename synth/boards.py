@@ -1,5 +1,6 @@
 """The FPGA boards: which platform and preset each is built for, its clock, and the top of its design."""
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -157,6 +158,31 @@ class Rfsoc4x2(Top):
         return uart.rx, uart.tx, leds, [platform.request("button", k, dir="-") for k in range(2)]
 
 
+def free_collisions(rtlil: str) -> str:
+    """RTLIL in which a read from a memory with `no_rw_check` gives anything where it meets a write.
+
+    Yosys heeds that attribute only where it finds the read ports itself, in Verilog; in RTLIL each port says for
+    itself. Otherwise it builds registers and multiplexers beside the block RAM, for the old value.
+    """
+    lines, free, flagged, of_free = [], set(), False, False
+    for line in rtlil.splitlines():
+        match line.split():
+            case ["module", _]:
+                free = set()
+            case ["attribute", r"\no_rw_check", _]:
+                flagged = True
+            case ["memory", *_, name]:
+                free |= {name} if flagged else set()
+                flagged = False
+            case ["parameter", r"\MEMID", name]:
+                of_free = json.loads(name) in free
+            case ["parameter", r"\COLLISION_X_MASK", mask] if of_free:
+                width = int(mask.split("'")[0])
+                line = line.replace(mask, f"{width}'{'1' * width}")
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(frozen=True, kw_only=True)
 class FpgaBoard:
     """A board: its platform, the top of a design on it, the clock of that, and the preset of the core."""
@@ -177,7 +203,8 @@ class FpgaBoard:
         platform = self.platform()
         os.environ["YOSYS"] = str(yosys())
         files = platform.prepare(self.top(design, self.clock_hz, commit), "top").files
-        return {name: files[name] for name in files if name.split(".", 1)[1] in ("il", "lpf", "v", "tcl", "xdc")}
+        taken = {name: files[name] for name in files if name.split(".", 1)[1] in ("il", "lpf", "v", "tcl", "xdc")}
+        return {name: free_collisions(text) if name == "top.il" else text for name, text in taken.items()}
 
 
 BOARDS = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from amaranth import Module, Signal
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from rich.console import Console
 
@@ -58,6 +59,30 @@ def test_small_design(tmp_path):
     (tmp_path / "mapped.json").unlink()
     assert job.synthesize().ff == report["ff"]
     assert not (tmp_path / "mapped.json").exists()
+
+
+class Remembering(Blinker):
+    """Reads a block RAM while it is written."""
+
+    def __init__(self, attrs):
+        super().__init__()
+        self.attrs = attrs
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.memory = memory = Memory(shape=8, depth=2048, init=[], attrs=self.attrs)
+        read, write, address = memory.read_port(), memory.write_port(), Signal(11)
+        m.d.sync += address.eq(address + 1 + self.i_button)
+        m.d.comb += [write.en.eq(self.i_rx), write.addr.eq(address), write.data.eq(self.i_git_hash)]
+        m.d.comb += [read.addr.eq(address ^ self.i_git_hash), self.o_led.eq(read.data)]
+        return m
+
+
+def test_old_values_are_kept_only_where_they_matter(tmp_path):
+    areas = [Build(BOARD, Remembering(attrs), tmp_path).synthesize() for attrs in ({}, {"no_rw_check": 1})]
+    assert [area.ebr for area in areas] == [1, 1]
+    assert areas[0].ff > areas[1].ff == 11 + 2  # the address, the reset
+    assert areas[0].lut4 - areas[1].lut4 > 8  # the multiplexer of the old value, and when
 
 
 def test_commit_changes_only_constants(tmp_path):

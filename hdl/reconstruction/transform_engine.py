@@ -69,8 +69,9 @@ class TransformEngine(wiring.Component):
     Forward: samples come folded (`lane_index`), coefficients 8q .. 8q+7 leave by COEFFICIENT_OF_LANE.
     Inverse: coefficients come by COEFFICIENT_OF_LANE, samples leave folded.
     The steps of a vector come in order, vectors may follow each other without a gap; steps with `i_valid` low are
-    allowed only between vectors. `o_step` is the input's step with the index of the output's. Throughput 8 samples a
-    cycle. Latency: `latency` cycles from the last step of a vector to its first output step.
+    allowed only between vectors. `o_step` is the input's step with the index of the output's, `o_ahead` `o_valid` of
+    the next cycle. Throughput 8 samples a cycle. Latency: `latency` cycles from the last step of a vector to its first
+    output step.
     Arithmetic: 16 bit in and out, residuals of 9 bits in the first forward pass; exact 28 bit sums; rounding shifts of
     log2 N - 1 and log2 N + 6 (forward, 8 bit video), 7 and 12 (inverse); clipped to 16 bits. Cost: 88 DSP, 44 where
     the largest transform is 16x16.
@@ -81,6 +82,7 @@ class TransformEngine(wiring.Component):
     i_valid: In(1)
     i_step: In(Step)
     i_lanes: In(LANES)
+    o_ahead: Out(1)
     o_valid: Out(1)
     o_step: Out(Step)
     o_lanes: Out(LANES)
@@ -192,6 +194,7 @@ class TransformEngine(wiring.Component):
         samples += [halves[3 - i] - back(odd[3 - i]) for i in range(4)]
 
         valid, step = Signal(), Signal(Step, name="step_4", reset_less=True)
+        m.d.comb += self.o_ahead.eq(valid)
         m.d.sync += [valid.eq(sending), step.eq(step_3), self.o_valid.eq(valid)]
         m.d.sync += self.o_step.eq(step)
         for lane in range(8):

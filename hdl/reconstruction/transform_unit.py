@@ -121,14 +121,15 @@ class TransformUnit(wiring.Component):
             valid, now = delayed, later
         m.d.comb += [engine.i_valid.eq(valid), engine.i_step.eq(now), engine.i_lanes.eq(buffer.r_lanes)]
 
-        done = engine.o_step
+        # `giving` is o_valid once more: one chooses the place, the other the data, far from each other.
+        done, giving = engine.o_step, Signal(reset_less=True)
+        m.d.sync += giving.eq(engine.o_ahead)
         m.d.comb += [buffer.w_lanes.eq(engine.o_lanes), buffer.w_block.eq(self.w_block)]
-        with m.If(engine.o_valid):
+        with m.If(giving):
             m.d.comb += [
                 buffer.w_valid.eq(1),
                 buffer.w_place.region.eq(done.destination.region),
                 buffer.w_place.c_idx.eq(done.destination.c_idx),
-                buffer.w_place.vector.eq(1),
                 buffer.w_place.row.eq(done.destination.row),
                 buffer.w_place.folded.eq(done.inverse),
                 buffer.w_place.log2_size.eq(done.log2_size),
@@ -136,6 +137,7 @@ class TransformUnit(wiring.Component):
             ]
         with m.Else():
             m.d.comb += [buffer.w_valid.eq(self.w_valid), buffer.w_place.eq(self.w_place)]
+        m.d.comb += buffer.w_place.vector.eq(engine.o_valid)
         with m.If(self.busy & engine.o_valid & done.last & (done.index == ((1 << done.log2_size[:3]) - 1)[3:5])):
             with m.If(done.second):
                 m.d.sync += self.busy.eq(0)
