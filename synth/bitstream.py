@@ -94,7 +94,7 @@ class Build:
     def place(self, seed: int, follow=lambda line: None) -> Placed:
         """Place and route with `seed`; kept as the netlist is.
 
-        Timing chooses the places alone: a router that looks at it too finds no room in a crowded device.
+        Timing chooses the places alone: routes that look at it too are no faster, and harder to find.
 
         `follow` is given the log's last line every second, and stops it by raising.
         """
