@@ -185,8 +185,8 @@ class ResidualLoop(wiring.Component):
             early_tag.eq(Mux(small_valid, small_tag.as_value(), large_tag.as_value())),
             predicted_read.addr.eq(prediction_address(early_tag)),
         ]
-        back_valid, candidate = Signal(), Signal()  # candidate: one of several of a 4x4 block
-        large_coded = Signal()
+        back_valid, large_coded = Signal(), Signal()
+        candidate = Signal()  # one of several of a 4x4 block
         tried = early_small & self._is_tried(early_tag)
         m.d.sync += [
             back_valid.eq(early_valid),

@@ -59,7 +59,7 @@ def inverse_terms(x, is_dst) -> list:
     """The first adders of four samples of four coefficients: what `inverse_sums` takes."""
     n = (x[0] - x[2]) + Mux(is_dst, x[3], 0)
     odd = x[1] + (x[3] << 2)
-    return [x[0] + x[2], x[2] + x[3], x[0] - x[3], n, odd, by_9(x[1]), by_9(x[3]), x[1] + 0, x[3] + 0]
+    return [x[0] + x[2], x[2] + x[3], x[0] - x[3], n, odd, by_9(x[1]), by_9(x[3]), x[1], x[3]]
 
 
 def inverse_sums(terms, is_dst, half, sums) -> list:

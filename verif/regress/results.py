@@ -126,7 +126,7 @@ class ResultsFile:
             if result.passed and (key := (result.suite, result.seed, result.version)) in wanted:
                 kept[key] = result
         part = self._path.with_suffix(".part")
-        self._before, self._file = self._file, open(part, "w+")
+        self._before, self._file = self._file, open(part, "w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
         for result in kept.values():
             self.add(result)
