@@ -121,8 +121,8 @@ class TransformUnit(wiring.Component):
             valid, now = delayed, later
         m.d.comb += [engine.i_valid.eq(valid), engine.i_step.eq(now), engine.i_lanes.eq(buffer.r_lanes)]
 
-        # `giving` is o_valid once more: one chooses the place, the other the data, far from each other. Without a reset,
-        # as Yosys makes one register of two that are equal.
+        # `giving` is o_valid once more: one chooses the place, the other the data, far apart. It has no reset, as
+        # Yosys makes one register of two that are equal.
         done, giving = engine.o_step, Signal(reset_less=True)
         m.d.sync += giving.eq(engine.o_ahead)
         m.d.comb += [buffer.w_lanes.eq(engine.o_lanes), buffer.w_block.eq(self.w_block)]
