@@ -293,7 +293,8 @@ class CDriver:
     ANYTHING = (1 << 64) - 1  # in what is not looked at
 
     def __init__(self, bus):
-        library = Path(tempfile.mkdtemp()) / "libheron.so"
+        self._folder = tempfile.TemporaryDirectory()
+        library = Path(self._folder.name) / "libheron.so"
         flags = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O1", "-shared", "-fPIC"]
         subprocess.run(["g++", "-x", "c", *flags, ROOT / "drivers" / "c" / "heron.c", "-o", library], check=True)
         self.library = ctypes.CDLL(str(library))

@@ -62,8 +62,12 @@ def run(options: Options) -> int:
     """Runs what is asked for and leaves the reports; returns the exit code: 1 when a seed failed."""
     options.check()
     tasks, folder = plan(options), options.folder
-    pool = DaskPool(options.scheduler) if options.scheduler else LocalPool(options.jobs or 1)
     file = ResultsFile(folder / "results.jsonl")
+    try:
+        pool = DaskPool(options.scheduler) if options.scheduler else LocalPool(options.jobs or 1)
+    except BaseException:
+        file.close()
+        raise
     summary = Summary(options.clips, [(task.suite, task.seed) for task in tasks])
     summary.kept = file.restart([(task.suite, task.seed, task.version) for task in tasks] if options.resume else [])
     summary.results += summary.kept

@@ -1,6 +1,7 @@
 """Suite `chip` of the regression: a random story of the environment for each seed."""
 
 import json
+import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -30,8 +31,8 @@ def chip_of(seed: int) -> str:
 
 
 def run(seed: int, waves: Path | None) -> dict:
-    """The story of a seed; its log stays under build/uvm when it fails. Returns the coverage."""
-    folder = waves or FOLDER / f"seed{seed}"
+    """The story of a seed; its log stays under build/uvm, in a folder of this process, when it fails. Returns the coverage."""
+    folder = waves or FOLDER / f"seed{seed}_{os.getpid()}"
     coverage = folder / "coverage.json"
     coverage.unlink(missing_ok=True)
     build.run(
