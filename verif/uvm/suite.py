@@ -31,7 +31,7 @@ def chip_of(seed: int) -> str:
 
 
 def run(seed: int, waves: Path | None) -> dict:
-    """The story of a seed; its log stays under build/uvm, in a folder of this process, when it fails. Returns the coverage."""
+    """The story of a seed; its log stays under build/uvm when it fails. Returns the coverage."""
     folder = waves or FOLDER / f"seed{seed}_{os.getpid()}"
     coverage = folder / "coverage.json"
     coverage.unlink(missing_ok=True)
