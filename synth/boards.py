@@ -19,26 +19,27 @@ from sim.toolchain import yosys
 
 @dataclass(frozen=True)
 class Pll:
-    """Dividers of an EHXPLLL whose feedback comes from its output: output = input * feedback / reference.
+    """Dividers of an EHXPLLL: output = input * multiple / post.
 
-    The oscillator runs at output * post, which must be within 400..800 MHz (Lattice FPGA-DS-02012, 3.19).
+    Its feedback is an output of its own that is as fast as the input, and so is what the phase detector sees: at least
+    10 MHz, below which it may never lock. The oscillator runs at input * multiple, 400..800 MHz (Lattice FPGA-DS-02012,
+    3.19).
     """
 
-    reference: int
-    feedback: int
+    multiple: int
     post: int
 
     def output(self, input_hz: float) -> float:
-        return input_hz * self.feedback / self.reference
+        return input_hz * self.multiple / self.post
 
 
 def pll(input_hz: float, output_hz: float) -> Pll:
     """Dividers for exactly `output_hz`; ValueError where there are none."""
-    for reference in range(1, 8):
-        feedback = output_hz * reference / input_hz
-        posts = [post for post in range(1, 129) if 400e6 <= output_hz * post <= 800e6]
-        if feedback == round(feedback) and 1 <= feedback <= 128 and posts:
-            return Pll(reference, round(feedback), min(posts, key=lambda post: abs(output_hz * post - 600e6)))
+    multiples = [each for each in range(1, 129) if input_hz >= 10e6 and 400e6 <= input_hz * each <= 800e6]
+    for multiple in sorted(multiples, key=lambda each: abs(input_hz * each - 600e6)):
+        post = input_hz * multiple / output_hz
+        if post == round(post) and 1 <= post <= 128:
+            return Pll(multiple, round(post))
     raise ValueError(f"no PLL dividers make {output_hz / 1e6:g} MHz of {input_hz / 1e6:g} MHz")
 
 
@@ -100,24 +101,29 @@ class Ulx3s(Top):
         return word
 
     def pll(self, m, clock, locked, input_hz):
-        dividers = pll(input_hz, self.clock_hz)
+        dividers, feedback = pll(input_hz, self.clock_hz), Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             a_FREQUENCY_PIN_CLKI=f"{input_hz / 1e6:g}",
-            a_FREQUENCY_PIN_CLKOP=f"{self.clock_hz / 1e6:g}",
+            a_FREQUENCY_PIN_CLKOP=f"{input_hz / 1e6:g}",
+            a_FREQUENCY_PIN_CLKOS=f"{self.clock_hz / 1e6:g}",
             a_ICP_CURRENT="12",
             a_LPF_RESISTOR="8",
-            p_CLKI_DIV=dividers.reference,
-            p_CLKFB_DIV=dividers.feedback,
-            p_CLKOP_DIV=dividers.post,
-            p_CLKOP_CPHASE=dividers.post - 1,
+            p_CLKI_DIV=1,
+            p_CLKFB_DIV=1,
+            p_CLKOP_DIV=dividers.multiple,
+            p_CLKOP_CPHASE=dividers.multiple - 1,
             p_CLKOP_ENABLE="ENABLED",
+            p_CLKOS_DIV=dividers.post,
+            p_CLKOS_CPHASE=dividers.post - 1,
+            p_CLKOS_ENABLE="ENABLED",
             p_FEEDBK_PATH="CLKOP",
             i_CLKI=clock,
-            i_CLKFB=ClockSignal(),
+            i_CLKFB=feedback,
             i_RST=Const(0),
             i_STDBY=Const(0),
-            o_CLKOP=ClockSignal(),
+            o_CLKOP=feedback,
+            o_CLKOS=ClockSignal(),
             o_LOCK=locked,
         )
 

@@ -230,7 +230,10 @@ def test_pll():
         dividers = pll(25e6, clock_hz)
         assert dividers.output(25e6) == clock_hz
         assert 400e6 <= clock_hz * dividers.post <= 800e6
+        assert 25e6 * dividers.multiple == clock_hz * dividers.post
     with pytest.raises(ValueError, match=r"no PLL dividers make 51\.3 MHz of 25 MHz"):
         pll(25e6, 51.3e6)
+    with pytest.raises(ValueError, match="no PLL dividers"):  # the phase detector takes no less than 10 MHz
+        pll(5e6, 50e6)
     with pytest.raises(ValueError, match="no board 'x'; there are ulx3s_85f"):
         find("x")
