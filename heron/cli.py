@@ -31,7 +31,7 @@ cli.add_typer(board, name="board")
 Input = Annotated[Path, typer.Argument(metavar="INPUT", help="Anything FFmpeg opens, .y4m, or raw .yuv with --size.")]
 Size = Annotated[str | None, typer.Option(metavar="WxH", help="Size of a raw .yuv input.")]
 Fps = Annotated[str | None, typer.Option(metavar="N[/M]", help="Rate of a raw .yuv input (25).")]
-Frames = Annotated[int | None, typer.Option(metavar="N", help="Only so many frames.")]
+Frames = Annotated[int | None, typer.Option(metavar="N", max=1 << 31, help="Only so many frames.")]
 Start = Annotated[int, typer.Option(metavar="N", help="First frame, counted from 0.")]
 Preset = Annotated[str, typer.Option(metavar="NAME", help="Build of the core: see 'heron presets'.")]
 EngineName = Annotated[
@@ -100,7 +100,7 @@ def encode(
     recon: Annotated[Path | None, typer.Option(metavar="FILE.y4m", help="Reconstruction.")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Bits, PSNR, cycles.")] = None,
     trace: Annotated[Path | None, typer.Option(metavar="DIR", help="Stage boundaries, for 'heron trace'.")] = None,
-    stall_seed: Annotated[int | None, typer.Option(metavar="N", help="Random stalls in the RTL.")] = None,
+    stall_seed: Annotated[int | None, typer.Option(metavar="N", min=0, help="Random stalls in the RTL.")] = None,
     pixel_format: Annotated[
         str | None, typer.Option(metavar="i420|nv12", help="How the planes lie in the chip's memory.")
     ] = None,
@@ -139,8 +139,8 @@ def _rate(text: str | None) -> Fraction | None:
         rate = Fraction(text) if text else None
     except (ValueError, ZeroDivisionError):
         raise HeronError(f"fps is '{text}'; it must look like 25 or 30000/1001") from None
-    if rate is not None and rate <= 0:
-        raise HeronError(f"fps is {text}; it must be more than 0")
+    if rate is not None and not (rate > 0 and max(rate.as_integer_ratio()) < 1 << 31):
+        raise HeronError(f"fps is {text}; it must be more than 0, of numbers below 2^31")
     return rate
 
 
@@ -441,7 +441,9 @@ def demo() -> None:
 
 def app(arguments: list[str] | None = None) -> None:
     """Entry point: runs the command, turns errors into one line and an exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup wants it
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     sys.exit(_run(lambda: typer.main.get_command(cli).main(arguments, "heron", standalone_mode=False)))
 
 

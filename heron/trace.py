@@ -2,6 +2,7 @@
 
 import json
 import math
+import zipfile
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def read_trace(folder: Path, index: int) -> Trace:
             head = json.loads(str(content["head"]))
             same_bytes = head.pop("same_bytes")
             arrays = {name: content[name] for name in ARRAYS}
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise HeronError(f"{path}: is not a trace ({error})") from error
     return Trace(PictureConfig(**head), same_bytes, **arrays)
 

@@ -39,6 +39,13 @@ def locked(folder: Path):
         yield
 
 
+def keep(path: Path, text: str) -> None:
+    """Write the file as a whole, or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
+
+
 def run(command: list, cwd: Path, log: Path) -> None:
     """Run a tool with its output in `log`; ToolError with the end of the log when it fails."""
     with open(log, "a") as output:

@@ -302,7 +302,7 @@ def cached_library(name: str, params: Params, make: Callable[[], Path]) -> Path:
                 return known
         print(f"building the {name}, CTU {params.ctb_size}: some two minutes, once", file=sys.stderr, flush=True)
         library = make()
-        index.write_text(json.dumps({"library": str(library)}))
+        build.keep(index, json.dumps({"library": str(library)}))
         return library
 
 

@@ -112,7 +112,7 @@ def map_cells(component, folder: Path, library: Library) -> Mapped:
     for name in names:
         (folder / name).unlink()
     mapped = _count(json.loads((folder / "mapped.json").read_text()), library.areas, folder / "stats.txt")
-    result.write_text(json.dumps({"digest": digest, **mapped.to_json()}, indent=1) + "\n")
+    build.keep(result, json.dumps({"digest": digest, **mapped.to_json()}, indent=1) + "\n")
     return mapped
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 
 from hdl.params import PRESETS
+from sim.build import locked
 from sim.toolchain import BUILD, ROOT, ToolError, yowasp
 from sim.verilog import git_hash
 from synth.boards import FpgaBoard, find
@@ -305,8 +307,10 @@ def main(name: Annotated[str, typer.Argument(metavar="BOARD")] = "ulx3s_85f") ->
             (folder / file).write_text(text)
         print(f"{folder}: now 'vivado -mode batch -source top.tcl' there, which nobody has run yet")
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # nextpnr ends, too
     try:
-        report = build(Build(board, design_of(board), folder_of(board), commit_word()), SEEDS, Console())
+        with locked(folder_of(board)):
+            report = build(Build(board, design_of(board), folder_of(board), commit_word()), SEEDS, Console())
     except ToolError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sim import toolchain
+from sim.build import keep
 from sim.verilog import export
 from synth.chains import close
 from synth.copies import copy
@@ -100,5 +101,5 @@ def synthesize(component, folder: Path) -> Area:
     exported.write(folder)
     cells = count_cells(run_yosys(folder))
     area = count(cells)
-    result.write_text(json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
+    keep(result, json.dumps({"digest": digest, "area": area.to_json(), "cells": cells}, indent=1) + "\n")
     return area

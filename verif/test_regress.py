@@ -187,6 +187,7 @@ def test_an_interrupt_reports_what_was_done_and_leaves_no_process(tmp_path):
     [
         (["--suite", "nothing"], "there is no suite 'nothing'"),
         (["--suite", "verif.rtl:nothing"], "has no attribute 'nothing'"),
+        (["--suite", ":nothing"], "suite ':nothing'"),
         (["--suite", SUITE, "--scheduler", "host"], "must look like tcp://HOST:PORT"),
         (["--suite", SUITE, "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers"),
         (["--suite", SUITE, "--waves"], "--waves goes with --seed"),
@@ -200,6 +201,13 @@ def test_mistakes_are_one_line(arguments, message, tmp_path, capsys, monkeypatch
     assert regress(*arguments, "-o", tmp_path) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_no_clip_of_a_size_that_a_suite_takes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HERON_CLIPS", "")  # and back to what it was
+    (tmp_path / "a.y4m").write_bytes(b"YUV4MPEG2 W320 H416 F25:1 Ip C420jpeg\nFRAME\n" + bytes(320 * 416 * 3 // 2))
+    assert regress("--suite", "clips", "--clips", tmp_path, "-o", tmp_path / "o") == 2
+    assert "suite clips has no seed here: no clip has a size that it takes" in capsys.readouterr().err
 
 
 def test_clips_of_the_command_line_are_those_that_count(tmp_path, capsys, monkeypatch):

@@ -109,8 +109,12 @@ def _all_points(sources: dict[str, Source], engine: str, preset: str, qps: list[
         waiting = {
             name: pool.submit(measure, source, engine, preset, qps, frames, name) for name, source in sources.items()
         }
-        for name, result in waiting.items():
-            yield name, result.result()
+        try:
+            for name, result in waiting.items():
+                yield name, result.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _rows(summary) -> list[list[str]]:

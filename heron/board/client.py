@@ -144,6 +144,8 @@ class BoardClient:
     def _read(self, names: tuple[str, ...]) -> dict[str, int]:
         """Words that follow each other in WORDS."""
         answer = self.link.ask(Command.READ, WORDS.index(names[0]) | len(names) << 8)
+        if names == STATISTICS and answer.session != self.link.session:
+            raise BoardError(f"{self.port.name}: {LOST_SESSION}")
         if len(answer.data) != 4 * len(names):
             raise BoardError(f"{self.port.name}: {len(answer.data)} bytes where {4 * len(names)} were asked for")
         return {name: int.from_bytes(answer.data[4 * k : 4 * k + 4], "little") for k, name in enumerate(names)}

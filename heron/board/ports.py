@@ -114,7 +114,7 @@ def parse_sim(text: str):
             if key not in values:
                 raise ValueError
             values[key] = float(value)
-        if not all(0 <= values[key] < 1 for key in ("errors", "lost", "extra")) or values["seed"] < 0:
+        if not all(0 <= values[key] < 1 for key in ("errors", "lost", "extra")) or not 0 <= values["seed"] < 1 << 64:
             raise ValueError
     except ValueError:
         raise HeronError(

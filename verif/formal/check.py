@@ -73,9 +73,13 @@ def run_all(proofs: Iterable[Proof], jobs: int, after: Callable[[Done], None] = 
     with ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(task.run): index for index, task in enumerate(tasks)}
         results = {}
-        for future in as_completed(running):
-            results[running[future]] = future.result()
-            after(future.result())
+        try:
+            for future in as_completed(running):
+                results[running[future]] = future.result()
+                after(future.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     return [results[index] for index in range(len(tasks))]
 
 

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sim.build import keep
 from sim.toolchain import BUILD, ToolError
 from verif.formal.properties import TOP
 
@@ -75,7 +76,7 @@ def run(name: str, text: str, mode: str, depth: int) -> Outcome:
     (folder / "top.il").write_text(text)
     (folder / "task.sby").write_text(script)
     outcome = _run(folder)
-    kept.write_text(json.dumps({"digest": digest, **asdict(outcome)}, indent=1) + "\n")
+    keep(kept, json.dumps({"digest": digest, **asdict(outcome)}, indent=1) + "\n")
     return outcome
 
 

@@ -40,7 +40,11 @@ def _work_in(folder: str) -> None:
 
 
 def _end_of(child: int, seconds: float) -> str:
-    ended, _, _ = select.select([os.pidfd_open(child)], [], [], seconds)
+    handle = os.pidfd_open(child)
+    try:
+        ended, _, _ = select.select([handle], [], [], seconds)
+    finally:
+        os.close(handle)
     if not ended:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)

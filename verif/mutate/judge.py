@@ -105,7 +105,6 @@ class Judgement:
     def __init__(self, design: Mutated, bench: Bench, stages: dict[str, str | None], formal_seconds: int):
         self.design, self.bench, self.stages, self.formal_seconds = design, bench, stages, formal_seconds
         self.version = bench_version(bench)
-        self.clean: float | None = None  # seconds that the bench took on this design without a mutant
         self.kept = {block: self._kept(block) for block in stages}
 
     def _kept(self, block: str) -> dict[int, Verdict]:
@@ -114,7 +113,6 @@ class Judgement:
         if record is None or record.design != self.design.key:
             return {}
         same = record.bench_version == self.version
-        self.clean = record.clean_seconds if same else self.clean
         return {each.mutant.number: each for each in record.verdicts if same or each.outcome in (KILLED, EQUIVALENT)}
 
     def open(self) -> list[Mutant]:
@@ -137,12 +135,10 @@ class Judgement:
                 finally:
                     idle.put(simulation)
 
-            if self.clean is None:
-                failed, clean = attempt(0, CLEAN_TIMEOUT)
-                if failed:
-                    raise RuntimeError(f"it fails without a mutant: {failed}, log in {folder / '0'}")
-                self.clean = round(clean, 1)
-            timeout = TIMEOUT_FACTOR * self.clean + TIMEOUT_SECONDS
+            failed, clean = attempt(0, CLEAN_TIMEOUT)  # whatever is kept: a bench leans on more than its version tells
+            if failed:
+                raise RuntimeError(f"it fails without a mutant: {failed}, log in {folder / '0'}")
+            timeout = TIMEOUT_FACTOR * clean + TIMEOUT_SECONDS
 
             def judge(mutant: Mutant) -> Verdict:
                 reason, seconds = attempt(mutant.number, timeout)
@@ -155,7 +151,7 @@ class Judgement:
             with ThreadPoolExecutor(jobs) as pool:
                 for verdict in pool.map(judge, self.open()):
                     self.kept[verdict.mutant.block][verdict.mutant.number] = verdict
-                    self._record(verdict.mutant.block, self.clean).write()
+                    self._record(verdict.mutant.block, round(clean, 1)).write()
                     yield verdict
 
     def _record(self, block: str, clean: float) -> Record:

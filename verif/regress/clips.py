@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from heron.bench.clips import bench_sources
+from heron.bench.clips import digest as content
 from heron.levels import choose_level
 from heron.video import Source
 from sim.build import digest
@@ -106,9 +107,8 @@ def build_chip() -> None:
 
 
 def inputs() -> str:
-    """The clips by name and length."""
-    sources = _sources().items()
-    return digest(*(f"{name} {source.path.stat().st_size if source.path.exists() else 0}" for name, source in sources))
+    """The clips by name and content."""
+    return digest(*(f"{name} {content(source)}" for name, source in _sources().items()))
 
 
 SUITE = Suite(run=run, timeout=7200, prepare=build, count=lambda: len(runs()), inputs=inputs)

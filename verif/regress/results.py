@@ -19,7 +19,8 @@ from verif.regress.suites import Suite
 PASSED, FAILED, CRASHED, HUNG, LOST = "passed", "failed", "crashed", "hung", "lost"
 """Of a run: no exception, an exception, its process died, it had no end in time, its machine did not answer."""
 
-SOURCES = ("hdl", "heron", "sim", "verif")
+SOURCES = ("hdl", "heron", "sim", "synth", "verif")
+PINS = ("pyproject.toml", "constraints.txt")
 
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F_]+|\b(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{6,}\b|\d+(?:\.\d+)?")
 
@@ -87,9 +88,10 @@ def merged_coverage(results: Iterable[Result]) -> dict[str, int]:
 
 
 def source_version() -> str:
-    """Digest of all sources as they are in the working tree."""
+    """Digest of all sources as they are in the working tree, and of the versions of all tools."""
     names = (path for folder in SOURCES for path in (ROOT / folder).rglob("*"))
     files = sorted(path for path in names if path.is_file() and "__pycache__" not in path.parts)
+    files += [ROOT / name for name in PINS]
     return digest(*(part for path in files for part in (str(path.relative_to(ROOT)), path.read_bytes())))
 
 

@@ -17,12 +17,10 @@ from sim.toolchain import BUILD
 from verif.regress.report import Summary, print_report, write_reports
 from verif.regress.results import LOST, Result, ResultsFile, version
 from verif.regress.sandbox import Task, end_regression, run_task
-from verif.regress.suites import load_suite
+from verif.regress.suites import WAVES_TIME, load_suite
 
 ADDRESS = re.compile(r"(tcp|tls)://.+:\d+")
 CONNECT_TIMEOUT = 10
-WAVES_TIME = 10
-"""How many times the suite's time a run has that leaves waves: it needs another build, too."""
 Submit = Callable[..., Future]
 
 
@@ -100,7 +98,10 @@ def plan(options: Options) -> list[Task]:
     for name in dict.fromkeys(options.suites):
         suite = load_suite(name)
         here, count = version(suite), suite.count() if suite.count else None
-        for seed in options.only or suite.seeds(options.first, options.seeds):
+        seeds = options.only or suite.seeds(options.first, options.seeds)
+        if not seeds:
+            raise HeronError(f"suite {name} has no seed here: no clip has a size that it takes")
+        for seed in seeds:
             if count is not None and seed >= count:
                 raise HeronError(f"suite {name} has no seed {seed}; it has {count}, from 0 on")
             tasks.append(

@@ -16,6 +16,8 @@ SUITES = {
     "board": "verif.regress.board:SUITE",
 }
 """Where each suite is, MODULE:NAME; a module is loaded where its suite runs, and not before."""
+WAVES_TIME = 10
+"""How many times the suite's time a run has that leaves waves: it needs another build, too."""
 
 
 def _nothing() -> None:
@@ -58,7 +60,7 @@ def load_suite(name: str) -> Suite:
         raise HeronError(f"there is no suite '{name}'; there are {known}, or MODULE:NAME for one of your own")
     try:
         suite = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         raise HeronError(f"suite '{name}': {error}") from error
     if not isinstance(suite, Suite):
         raise HeronError(f"suite '{name}' is a {type(suite).__name__}, not a Suite")

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from sim.toolchain import BUILD
-from verif.regress.suites import Suite
+from verif.regress.suites import WAVES_TIME, Suite
 from verif.uvm import build
 
 FOLDER = BUILD / "uvm"
@@ -40,7 +40,7 @@ def run(seed: int, waves: Path | None) -> dict:
         chip=chip_of(seed),
         waves=waves is not None,
         coverage=coverage,
-        timeout=TIMEOUT,
+        timeout=TIMEOUT * (WAVES_TIME if waves else 1),
     )
     hits = json.loads(coverage.read_text())
     if waves is None:
