@@ -216,8 +216,8 @@ class FpgaBoard:
 BOARDS = {
     board.name: board
     for board in (
-        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=40e6, preset="ctu16"),
-        FpgaBoard(name="ulx3s_85f_ctu32", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=40e6, preset="ctu32"),
+        FpgaBoard(name="ulx3s_85f", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=37.5e6, preset="ctu16"),
+        FpgaBoard(name="ulx3s_85f_ctu32", platform=ULX3S_85F_Platform, top=Ulx3s, clock_hz=37.5e6, preset="ctu32"),
         FpgaBoard(name="rfsoc4x2", platform=RFSoC4x2Platform, top=Rfsoc4x2, clock_hz=100e6),
     )
 }

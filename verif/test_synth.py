@@ -15,7 +15,7 @@ from sim import toolchain
 from synth import xilinx
 from synth.blocks import BLOCKS, Block, find
 from synth.chains import close
-from synth.copies import MANY, copy
+from synth.copies import copy
 from synth.ecp5 import Area, count, count_cells, synthesize
 from synth.fold import PINS, SLOTS, fold, spread
 from synth.netlist import readers
@@ -164,50 +164,43 @@ def prove_equal(before: dict, after: dict, folder) -> bool:
 
 
 class Coefficients(wiring.Component):
-    """Products with entries of a table, which is read besides, and with a factor; address and factor in registers."""
+    """Three products with entries of one table, which is read besides."""
 
     address: In(4)
-    factor: In(6)
-    a: In(data.ArrayLayout(9, MANY))
-    products: Out(data.ArrayLayout(18, MANY))
+    a: In(data.ArrayLayout(9, 3))
+    products: Out(data.ArrayLayout(18, 3))
     entry: Out(8)
-    scaled: Out(data.ArrayLayout(15, MANY))
 
     def elaborate(self, platform):
         m = Module()
-        address, factor = Signal(4), Signal(6)
-        m.d.sync += [address.eq(self.address), factor.eq(self.factor)]
-        m.d.comb += self.entry.eq(rom([k * 40_503 >> 5 & 0xFF for k in range(16)], address, 8))
-        for k in range(MANY):
-            m.d.sync += [
-                self.products[k].eq(self.a[k] * Cat(self.entry, 1)),
-                self.scaled[k].eq(self.a[k] * factor),
-            ]
+        m.d.comb += self.entry.eq(rom([k * 40_503 >> 5 & 0xFF for k in range(16)], self.address, 8))
+        m.d.sync += [self.products[k].eq(self.a[k] * Cat(self.entry, 1)) for k in range(3)]
         return m
 
 
 def test_copies(tmp_path):
-    """Each multiplier has its own tables and registers; but for that the netlist is what it was."""
+    """One more LUT for each multiplier and bit, of the same function of the same inputs."""
     synthesize(Coefficients(), tmp_path)
     mapped = (tmp_path / "mapped.json").read_text()
     before, after = json.loads(mapped)["modules"]["top"], copy(json.loads(mapped))["modules"]["top"]
-    copies = Counter(cell["type"] for name, cell in after["cells"].items() if name not in before["cells"])
-    # Of the eight tables and the address, which something else reads too, one for each; of the factor one is there.
-    assert copies == {"LUT4": 8 * MANY, "TRELLIS_FF": 4 * MANY + 6 * (MANY - 1)}
+    tables = [cell for cell in before["cells"].values() if cell["type"] == "LUT4"]
+    assert len(tables) == 8
+    old, new = readers(before), readers(after)
 
-    reads, originals = readers(after), {}
-    for name in after["cells"].keys() - before["cells"].keys():
-        original, multiplier = name.split("$of$")
-        (output,) = (pin for pin in ("Z", "Q") if pin in after["cells"][name]["connections"])
-        (net,) = after["cells"][name]["connections"][output]
-        readers_of = {reader for reader, _ in reads[net]}
-        tables = readers_of - {multiplier}
-        assert {each for lut in tables for each, _ in reads[after["cells"][lut]["connections"]["Z"][0]]} <= {multiplier}
-        originals[net] = before["cells"][original]["connections"][output][0]
-    for name, cell in after["cells"].items():
-        for pin, nets in cell["connections"].items():
-            cell["connections"][pin] = [originals.get(net, net) for net in nets]
-        assert cell == before["cells"][name.split("$of$")[0]]
+    def multipliers(found):
+        return {name for name, _ in found if name in after["cells"] and after["cells"][name]["type"] == "MULT18X18D"}
+
+    for lut in tables:
+        (net,) = lut["connections"]["Z"]
+        assert len(multipliers(old[net])) == 3 and not multipliers(new[net])
+        assert old[net] - new[net] == {(reader, pin) for reader, pin in old[net] if reader in multipliers(old[net])}
+        for reader, pin in old[net] - new[net]:
+            (own,) = after["cells"][reader]["connections"][pin]
+            (driver,) = (each for each in after["cells"].values() if each["connections"].get("Z") == [own])
+            assert driver["parameters"] == lut["parameters"]
+            assert driver["connections"] | {"Z": [net]} == lut["connections"]
+            assert {each for each, _ in new[own]} == {reader}
+    assert len(after["cells"]) == len(before["cells"]) + 3 * 8
 
 
 def test_count():
